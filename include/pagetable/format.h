@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* A format: one paging mode of one MMU, as data. */
+#ifndef PAGETABLE_FORMAT_H
+#define PAGETABLE_FORMAT_H
+
+#include <pagetable/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pt_operations; /* the compiled operations of a family of formats; opaque */
+
+/** How the bits of an address above va_bits must look. */
+enum pt_address_space {
+    PT_SIGN_EXTENDED, /**< copies of the highest translated bit: one root, a lower and an upper half */
+    PT_EITHER_HALF,   /**< all zero or all one: each half has a root of its own, this may be either's (AArch64) */
+    PT_ZERO_EXTENDED  /**< all zero */
+};
+
+/** What a mapping made where there was none owes before it may be used. */
+enum pt_debt {
+    PT_OWES_NOTHING,
+    PT_OWES_BARRIER, /**< the stores must reach the table walker (AArch64: DSB, ISB) */
+    PT_OWES_FLUSH    /**< the MMU may remember that nothing was there: invalidate (RISC-V, LoongArch) */
+};
+
+/**
+ * The measures of a paging mode. Plain const data: copy one and narrow it (fewer physical bits, no
+ * 1 GiB pages: `copy.page_sizes &= ~PT_1G`, other memory-type indices) before pt_create, which
+ * answers PT_BAD_FORMAT to contradictions. The descriptor must outlive the tables created with it.
+ *
+ * All tables but the root have 2^index_bits entries; the root has as many as va_bits leaves to it.
+ */
+struct pt_format {
+    const char *name;                       /**< as the manual calls it: "Sv39" */
+    const struct pt_operations *operations; /**< of its family; copy, never change */
+    uint64_t page_sizes;                    /**< the sizes that a leaf may have, OR-ed: PT_4K | PT_2M | PT_1G */
+    uint8_t levels;                         /**< of tables, the root's included */
+    uint8_t page_shift;                     /**< log2 of the smallest page, in bytes */
+    uint8_t index_bits;                     /**< log2 of the entries in a table below the root */
+    uint8_t va_bits;                        /**< bits of a virtual address that are translated (both halves) */
+    uint8_t pa_bits;                        /**< bits of a physical address; the CPU may have fewer: narrow it */
+    uint8_t address_space;                  /**< enum pt_address_space */
+    uint8_t new_mapping_owes;               /**< enum pt_debt */
+
+    /**
+     * The index that stands in an entry for each memory type, in the field and with the meaning that
+     * the family's header in <pagetable/hw/> gives: PAT entry (x86), AttrIndx (AArch64), MAT
+     * (LoongArch); unused on RISC-V without Svpbmt.
+     */
+    struct {
+        uint8_t normal, device, uncached;
+    } memory_index;
+};
+
+/* With -DPT_ONLY_FORMAT=pt_sv48 the library knows this one format, and every call is a direct one. */
+#ifdef PT_ONLY_FORMAT
+extern const struct pt_format PT_ONLY_FORMAT;
+#else
+/** 4-level paging, 4K/2M/1G pages, 48-bit addresses, NX. Intel SDM vol. 3A 4.5; AMD APM vol. 2 5.3. */
+extern const struct pt_format pt_x86_64;
+/** VMSAv8-64 stage 1, EL1&0, 4K granule, 48-bit addresses. Arm ARM (DDI 0487) D8. */
+extern const struct pt_format pt_aarch64;
+/** RISC-V privileged architecture, Sv39: 3 levels. */
+extern const struct pt_format pt_sv39;
+/** RISC-V privileged architecture, Sv48: 4 levels. */
+extern const struct pt_format pt_sv48;
+/** LoongArch64, 4 levels of 9 bits, 4K base pages. LoongArch Reference Manual vol. 1, 5.4. */
+extern const struct pt_format pt_loongarch64;
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instructions of the CPU that this is compiled for. Each <pagetable/hw/ARCH.h> gives, wherever it
+ * is included, the constants of its architecture, and where it is the CPU's own:
+ *
+ *   pt_hw_publish()                   make new entries visible to the table walker
+ *   pt_hw_invalidate_begin()          order the stores to the tables before the invalidations
+ *   pt_hw_invalidate(vaddr, tables)   one address, in every address space, global or not; `tables`:
+ *                                     what the MMU caches of upper levels for it, too
+ *   pt_hw_invalidate_all()            everything
+ *   pt_hw_invalidate_end()            wait until they are done
+ *   PT_HW_TABLES_NEED_ALL             1: only pt_hw_invalidate_all reaches the caches of upper levels
+ *
+ * They act on this CPU only, except on AArch64 (inner shareable domain). All are privileged.
+ */
+#ifndef PAGETABLE_HW_H
+#define PAGETABLE_HW_H
+
+#include <pagetable/flush.h>
+
+#if defined(__x86_64__)
+#include <pagetable/hw/x86_64.h>
+#define PT_HW_NATIVE 1
+#elif defined(__aarch64__)
+#include <pagetable/hw/aarch64.h>
+#define PT_HW_NATIVE 1
+#elif defined(__riscv) && __riscv_xlen == 64
+#include <pagetable/hw/riscv64.h>
+#define PT_HW_NATIVE 1
+#elif defined(__loongarch64)
+#include <pagetable/hw/loongarch64.h>
+#define PT_HW_NATIVE 1
+#endif
+
+#ifdef PT_HW_NATIVE
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Single invalidations after which one of everything is cheaper. */
+#ifndef PT_HW_MAX_SINGLE
+#define PT_HW_MAX_SINGLE 64
+#endif
+
+/** How many single invalidations a range takes. */
+static inline uint64_t pt_hw_pages(const struct pt_flush_range *range)
+{
+    return (range->size + range->page_size - 1) / range->page_size;
+}
+
+/** Invalidate one range; between pt_hw_invalidate_begin and pt_hw_invalidate_end. */
+static inline void pt_hw_invalidate_range(const struct pt_flush_range *range, bool tables)
+{
+    pt_vaddr vaddr = range->vaddr;
+
+    for (uint64_t pages = pt_hw_pages(range); pages > 0; pages--, vaddr += range->page_size)
+        pt_hw_invalidate(vaddr, tables);
+}
+
+/** Carry out what `flush` owes on this CPU: what an inter-processor interrupt does on the others. */
+static inline void pt_hw_flush(const struct pt_flush *flush)
+{
+    bool all = flush->everything || (flush->tables_changed && PT_HW_TABLES_NEED_ALL);
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < flush->range_count; i++)
+        pages += pt_hw_pages(&flush->ranges[i]);
+
+    if (flush->barrier)
+        pt_hw_publish();
+    if (!all && pages == 0)
+        return;
+
+    pt_hw_invalidate_begin();
+    if (all || pages > PT_HW_MAX_SINGLE)
+        pt_hw_invalidate_all();
+    else
+        for (unsigned i = 0; i < flush->range_count; i++)
+            pt_hw_invalidate_range(&flush->ranges[i], flush->tables_changed);
+    pt_hw_invalidate_end();
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PT_HW_NATIVE */
+#endif

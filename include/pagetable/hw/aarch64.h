@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * AArch64, EL1&0 translation regime: what goes into MAIR_EL1, TCR_EL1, SCTLR_EL1 and TTBRn_EL1 for the
+ * format pt_aarch64, and the TLB instructions. Arm Architecture Reference Manual (DDI 0487): registers
+ * by name in D24, TLB maintenance in D8, the TLBI instructions by name in C5.5.
+ *
+ * To turn the MMU on, at EL1, in this order: MAIR_EL1, TCR_EL1, pt_hw_load_root_lower and _upper,
+ * pt_hw_invalidate_all, pt_hw_invalidate_end, then SCTLR_EL1 |= PT_AARCH64_SCTLR_ON, ISB. A kernel that
+ * wrote its tables with the caches off must see to it that none holds stale lines of them (DC IVAC).
+ */
+#ifndef PAGETABLE_HW_AARCH64_H
+#define PAGETABLE_HW_AARCH64_H
+
+#include <pagetable/pagetable.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- MAIR_EL1: one byte for each AttrIndx that pt_aarch64 uses (pt_format.memory_index) ---------- */
+
+#define PT_AARCH64_ATTR_DEVICE 0   /* Device-nGnRE */
+#define PT_AARCH64_ATTR_NORMAL 1   /* Normal, write-back, read- and write-allocate, both caches */
+#define PT_AARCH64_ATTR_UNCACHED 2 /* Normal, non-cacheable, both caches */
+#define PT_AARCH64_MAIR                                                                                    \
+    ((UINT64_C(0x04) << (8 * PT_AARCH64_ATTR_DEVICE)) | (UINT64_C(0xff) << (8 * PT_AARCH64_ATTR_NORMAL)) | \
+     (UINT64_C(0x44) << (8 * PT_AARCH64_ATTR_UNCACHED)))
+
+/* ---- TCR_EL1: 4K granule and 48-bit addresses in both halves ------------------------------------ */
+
+#define PT_AARCH64_TCR_T0SZ(va_bits) (UINT64_C(64) - (va_bits))
+#define PT_AARCH64_TCR_T1SZ(va_bits) ((UINT64_C(64) - (va_bits)) << 16)
+#define PT_AARCH64_TCR_WALK0 (UINT64_C(0x35) << 8)  /* SH0 inner shareable, ORGN0, IRGN0 WB WA */
+#define PT_AARCH64_TCR_WALK1 (UINT64_C(0x35) << 24) /* SH1, ORGN1, IRGN1: the same */
+#define PT_AARCH64_TCR_TG0_4K (UINT64_C(0) << 14)
+#define PT_AARCH64_TCR_TG1_4K (UINT64_C(2) << 30) /* not encoded as in TG0 */
+#define PT_AARCH64_TCR_EPD0 (UINT64_C(1) << 7)    /* the lower half has no table: every address faults */
+#define PT_AARCH64_TCR_EPD1 (UINT64_C(1) << 23)   /* the upper half has none */
+#define PT_AARCH64_TCR_IPS(ips) ((uint64_t)(ips) << 32)
+
+/** ID_AA64MMFR0_EL1.PARange, and TCR_EL1.IPS in the same code, that mean 48 bits. */
+#define PT_AARCH64_PARANGE_48 5
+
+/**
+ * TCR_EL1 for pt_aarch64 in both halves, given ID_AA64MMFR0_EL1. Hardware updates of the accessed and
+ * dirty flags are off, ASIDs have 8 bits and come from TTBR0_EL1; OR in what you want otherwise.
+ */
+static inline uint64_t pt_aarch64_tcr(uint64_t id_aa64mmfr0)
+{
+    uint64_t parange = id_aa64mmfr0 & 0xf;
+
+    /* More than 48 bits need 64K granules or TCR_EL1.DS, and another format of entries. */
+    if (parange > PT_AARCH64_PARANGE_48)
+        parange = PT_AARCH64_PARANGE_48;
+    return PT_AARCH64_TCR_T0SZ(48) | PT_AARCH64_TCR_T1SZ(48) | PT_AARCH64_TCR_WALK0 | PT_AARCH64_TCR_WALK1 |
+           PT_AARCH64_TCR_TG0_4K | PT_AARCH64_TCR_TG1_4K | PT_AARCH64_TCR_IPS(parange);
+}
+
+/** Bits of a physical address, given ID_AA64MMFR0_EL1: to narrow pt_format.pa_bits with; 48 at most. */
+static inline uint8_t pt_aarch64_pa_bits(uint64_t id_aa64mmfr0)
+{
+    switch (id_aa64mmfr0 & 0xf) {
+    case 0: return 32;
+    case 1: return 36;
+    case 2: return 40;
+    case 3: return 42;
+    case 4: return 44;
+    default: return 48;
+    }
+}
+
+/* ---- SCTLR_EL1 ---------------------------------------------------------------------------------- */
+
+#define PT_AARCH64_SCTLR_M (UINT64_C(1) << 0)
+#define PT_AARCH64_SCTLR_C (UINT64_C(1) << 2)
+#define PT_AARCH64_SCTLR_I (UINT64_C(1) << 12)
+#define PT_AARCH64_SCTLR_WXN (UINT64_C(1) << 19)  /* writable implies no-execute: pt_query would lie */
+#define PT_AARCH64_SCTLR_SPAN (UINT64_C(1) << 23) /* 0: exceptions to EL1 set PSTATE.PAN */
+#define PT_AARCH64_SCTLR_ON (PT_AARCH64_SCTLR_M | PT_AARCH64_SCTLR_C | PT_AARCH64_SCTLR_I)
+
+/* ---- TTBRn_EL1: the root's address is bits 47:1; bit 0 (CnP) says that all CPUs share it ---------- */
+
+#define PT_AARCH64_TTBR_CNP (UINT64_C(1) << 0)
+#define PT_AARCH64_TTBR_ASID(asid) ((uint64_t)(asid) << 48)
+
+/* ---- The operand of TLBI by address: VA[55:12] in 43:0, TTL in 47:44 (0: any level) --------------- */
+
+#define PT_AARCH64_TLBI_VA(vaddr) (((vaddr) >> 12) & ((UINT64_C(1) << 44) - 1))
+#define PT_AARCH64_TLBI_ASID(asid) ((uint64_t)(asid) << 48) /* VAE1, ASIDE1...; the VAA forms take none */
+
+/* ---- Instructions ------------------------------------------------------------------------------- */
+
+#if defined(__aarch64__)
+
+/** The any-level forms of TLBI drop the copies of upper levels, too. */
+#define PT_HW_TABLES_NEED_ALL 0
+
+/** Make new entries visible to the table walkers of all CPUs, and let this one's next instruction use them. */
+static inline void pt_hw_publish(void)
+{
+    __asm__ volatile("dsb ishst\n\t"
+                     "isb" ::
+                         : "memory");
+}
+
+static inline void pt_hw_invalidate_begin(void)
+{
+    __asm__ volatile("dsb ishst" ::: "memory");
+}
+
+/** On every CPU of the inner shareable domain, for every ASID and for global pages. */
+static inline void pt_hw_invalidate(pt_vaddr vaddr, bool tables)
+{
+    uint64_t operand = PT_AARCH64_TLBI_VA(vaddr);
+
+    if (tables)
+        __asm__ volatile("tlbi vaae1is, %0" ::"r"(operand) : "memory");
+    else
+        __asm__ volatile("tlbi vaale1is, %0" ::"r"(operand) : "memory");
+}
+
+static inline void pt_hw_invalidate_all(void)
+{
+    __asm__ volatile("tlbi vmalle1is" ::: "memory");
+}
+
+/** The ISB is for this CPU only: others pass one when they next take or leave an exception. */
+static inline void pt_hw_invalidate_end(void)
+{
+    __asm__ volatile("dsb ish\n\t"
+                     "isb" ::
+                         : "memory");
+}
+
+/** TTBR0_EL1, addresses that begin with zeros. ASID 0; invalidates nothing. */
+static inline void pt_hw_load_root_lower(const struct page_table *pt)
+{
+    pt_hw_publish();
+    __asm__ volatile("msr ttbr0_el1, %0\n\t"
+                     "isb" ::"r"(pt_root(pt))
+                     : "memory");
+}
+
+/** TTBR1_EL1, addresses that begin with ones. Invalidates nothing. */
+static inline void pt_hw_load_root_upper(const struct page_table *pt)
+{
+    pt_hw_publish();
+    __asm__ volatile("msr ttbr1_el1, %0\n\t"
+                     "isb" ::"r"(pt_root(pt))
+                     : "memory");
+}
+
+#endif /* __aarch64__ */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

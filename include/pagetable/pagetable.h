@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables for every MMU: the calls. This header is the whole interface; the ready-made frame
+ * allocator is <pagetable/frame_pool.h>, registers and instructions are <pagetable/hw.h>.
+ *
+ * Locking: calls that change a table need it to themselves (one lock per table; tables that share
+ * sub-trees by pt_copy_from count as one for the shared part). pt_query and pt_walk may run beside one
+ * such call without a lock, as long as the frames of retired tables are not reused under them: the
+ * handler's dealloc_frames must then wait for these readers. No call sleeps, and none keeps a lock.
+ *
+ * Unless said otherwise pointers may not be NULL, addresses and sizes are in bytes, and a `flush` is
+ * one that pt_flush_init or PT_FLUSH prepared for the same table.
+ */
+#ifndef PAGETABLE_PAGETABLE_H
+#define PAGETABLE_PAGETABLE_H
+
+#include <pagetable/flush.h>
+#include <pagetable/format.h>
+#include <pagetable/handler.h>
+#include <pagetable/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Slots of the root whose sharing is told apart; a slot is one root entry, more where a root has more entries. */
+#define PT_ROOT_SLOTS 512
+
+/** A page table. Owned by the caller; read the fields if you like, change none. */
+struct page_table {
+    const struct pt_format *format;
+    const struct pt_handler *handler;
+    void *ctx;
+    pt_paddr root;
+    uint32_t
+        borrowed[PT_ROOT_SLOTS / 32];  /**< slots that pt_copy_from took: never changed or freed through this table */
+    uint32_t lent[PT_ROOT_SLOTS / 32]; /**< slots that pt_copy_from gave: their first table stays until pt_destroy */
+    uint32_t
+        upper[PT_ROOT_SLOTS /
+              32]; /**< PT_EITHER_HALF: slots whose latest mapping was in the upper half; pt_walk reports them there */
+};
+
+/* ---- A table's life ---------------------------------------------------------------------------- */
+
+/**
+ * Make an empty table: allocate its root and zero it.
+ * PT_BAD_FORMAT, PT_NO_MEMORY; *pt is all zero then.
+ */
+enum pt_status pt_create(struct page_table *pt, const struct pt_format *format, const struct pt_handler *handler,
+                         void *ctx) PT_MUST_CHECK PT_NONNULL(1, 2, 3);
+
+/**
+ * Free every table that *pt owns, children before parents; never a mapped frame, never what pt_copy_from
+ * took from elsewhere. Safe on a zeroed struct and twice. No CPU may use the table any more, and every
+ * table that copied from it must be destroyed before. Invalidates nothing: if its ASID is to be reused,
+ * that is the caller's.
+ */
+void pt_destroy(struct page_table *pt) PT_NONNULL(1);
+
+/** The physical address of the root: what goes into CR3, TTBR, satp (shifted, with the mode) or PGD. */
+pt_paddr pt_root(const struct page_table *pt) PT_NONNULL(1);
+
+/* ---- One page ---------------------------------------------------------------------------------- */
+
+/**
+ * Map the page of page_size bytes at vaddr to the frames at paddr, both aligned to page_size.
+ * Tables that are there but empty give way to a huge page.
+ * PT_BAD_SIZE, PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS, PT_ALREADY_MAPPED, PT_MAPPED_TO_HUGE_PAGE,
+ * PT_SHARED, PT_NO_MEMORY. Executable mappings: cleaning the instruction cache is the caller's.
+ */
+enum pt_status pt_map(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags,
+                      struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
+
+/**
+ * Unmap the page that holds vaddr. *old (may be NULL) tells what it was: its first byte, size, flags.
+ * Its table stays, empty or not: see pt_unmap_region. PT_BAD_ADDRESS, PT_NOT_MAPPED, PT_SHARED.
+ */
+enum pt_status pt_unmap(struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *old, struct pt_flush *flush)
+    PT_MUST_CHECK PT_NONNULL(1, 4);
+
+/**
+ * Give the page that holds vaddr new flags (all of them: rights, memory type, global); what the hardware
+ * recorded (accessed, dirty) stays. *page_size (may be NULL) gets its size.
+ * PT_BAD_ADDRESS, PT_BAD_FLAGS, PT_NOT_MAPPED, PT_SHARED.
+ */
+enum pt_status pt_protect(struct page_table *pt, pt_vaddr vaddr, pt_flags flags, uint64_t *page_size,
+                          struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 5);
+
+/**
+ * Point the page that holds vaddr to the frames at paddr, aligned to its size, with new flags. What the
+ * hardware recorded of the old frames is forgotten. *page_size (may be NULL) gets its size.
+ * PT_BAD_ADDRESS, PT_BAD_FLAGS, PT_NOT_ALIGNED, PT_NOT_MAPPED, PT_SHARED.
+ */
+enum pt_status pt_remap(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, pt_flags flags, uint64_t *page_size,
+                        struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
+
+/**
+ * Report the page that holds vaddr: the address that vaddr itself translates to (offset included), the
+ * page's size, and what the hardware allows. *out may be NULL, and is written only with PT_OK.
+ * PT_BAD_ADDRESS, PT_NOT_MAPPED. May run beside a writer.
+ */
+enum pt_status pt_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out)
+    PT_MUST_CHECK PT_NONNULL(1);
+
+/* ---- A region ---------------------------------------------------------------------------------- */
+
+/*
+ * [vaddr, vaddr + size), which may end at 2^64. A call happens wholly or not at all: on any error every
+ * mapping, the number of frames taken and the pending flush are as before. size == 0 is PT_OK.
+ */
+
+/** pt_map_region: use the largest page that vaddr, paddr and the rest of the size allow, at every step. */
+#define PT_ALLOW_HUGE (1u << 0)
+/** pt_unmap_region, pt_protect_region: pass over what is not mapped instead of refusing. */
+#define PT_SKIP_HOLES (1u << 1)
+
+/**
+ * Map the region to the contiguous frames at paddr.
+ * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS, PT_ALREADY_MAPPED, PT_MAPPED_TO_HUGE_PAGE, PT_SHARED,
+ * PT_NO_MEMORY.
+ */
+enum pt_status pt_map_region(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_flags flags,
+                             unsigned options, struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 7);
+
+/**
+ * The same to scattered frames: get_paddr(arg, vaddr) names the frame of each smallest page. It is
+ * called several times for a page and must always answer the same; with PT_ALLOW_HUGE it is asked for
+ * every smallest page of a huge one, so that only what is contiguous becomes huge. Errors as above.
+ */
+enum pt_status pt_map_region_with(struct page_table *pt, pt_vaddr vaddr,
+                                  pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg, uint64_t size,
+                                  pt_flags flags, unsigned options, struct pt_flush *flush)
+    PT_MUST_CHECK PT_NONNULL(1, 3, 8);
+
+/**
+ * Unmap every page of the region; tables that it covers wholly are retired.
+ * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS (options), PT_NOT_MAPPED, PT_SHARED; PT_MAPPED_TO_HUGE_PAGE
+ * if it covers a huge page only in part.
+ */
+enum pt_status pt_unmap_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, unsigned options,
+                               struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 5);
+
+/** Give every page of the region new flags, as pt_protect does. Errors as pt_unmap_region; PT_BAD_FLAGS. */
+enum pt_status pt_protect_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_flags flags, unsigned options,
+                                 struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
+
+/**
+ * Share the source's sub-trees: the root entries of the region become the source's, and stay the
+ * source's. Through *pt they can be looked at, not changed (PT_SHARED) and never freed; what the source
+ * changes below them is seen by both at once. A root entry that the source has not used yet gets an
+ * empty table there first, from the source's handler, so that later mappings are seen too (the kernel half
+ * of every process). A huge page in a root entry is copied as it stands: copy again after changing it.
+ * Until they are destroyed, the source keeps the tables it lent; destroy the copies first.
+ *
+ * PT_NOT_ALIGNED (not whole root entries), PT_BAD_ADDRESS, PT_BAD_FORMAT (the tables' formats differ),
+ * PT_ALREADY_MAPPED (*pt has mappings of its own there), PT_NO_MEMORY (the source's handler).
+ * Copying again over what was copied is allowed. Needs both tables' locks. `flush` is that of *pt; a
+ * TLB that may remember the source's unused entries owes nothing new but what the format says of new mappings.
+ */
+enum pt_status pt_copy_from(struct page_table *pt, const struct page_table *source, pt_vaddr vaddr, uint64_t size,
+                            struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 2, 5);
+
+/* ---- Looking ----------------------------------------------------------------------------------- */
+
+/** One entry in use, as pt_walk meets it. */
+struct pt_visit {
+    unsigned level; /**< 0 = root */
+    unsigned index; /**< in its table */
+    pt_vaddr vaddr; /**< the first address it translates, canonical */
+    uint64_t bits;  /**< the raw entry */
+    bool is_leaf;
+    struct pt_mapping mapping; /**< of a leaf */
+};
+
+/** false: stop the walk. */
+typedef bool (*pt_visitor)(void *arg, const struct pt_visit *visit);
+
+/**
+ * Visit the entries in use in ascending order, at most `limit` (SIZE_MAX: all) per table: `pre` before,
+ * `post` after what lies below; either may be NULL. May run beside a writer.
+ */
+void pt_walk(const struct page_table *pt, size_t limit, pt_visitor pre, pt_visitor post, void *arg) PT_NONNULL(1);
+
+/** Write the mappings as text, one line for each run that is contiguous in both addresses and equal in the rest. */
+void pt_dump(const struct page_table *pt, void (*write)(void *arg, const char *text, size_t length), void *arg)
+    PT_NONNULL(1, 2);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

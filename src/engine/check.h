@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Arguments are checked before anything is touched: flags, size, alignment, addresses, in this order. */
+#ifndef PT_ENGINE_CHECK_H
+#define PT_ENGINE_CHECK_H
+
+#include "tree.h"
+
+PT_INLINE bool flags_exist(pt_flags flags)
+{
+    return (flags & ~PT_ALL_FLAGS) == 0;
+}
+
+PT_INLINE bool options_exist(unsigned options)
+{
+    return (options & ~(PT_ALLOW_HUGE | PT_SKIP_HOLES)) == 0;
+}
+
+PT_INLINE bool vaddr_is_canonical(const struct tree *tree, pt_vaddr vaddr)
+{
+    unsigned unused = 64u - tree->format->va_bits;
+    uint64_t above = vaddr >> tree->format->va_bits;
+
+    if (tree->format->address_space == PT_SIGN_EXTENDED)
+        return (pt_vaddr)((int64_t)(vaddr << unused) >> unused) == vaddr;
+    return above == 0 || (tree->format->address_space == PT_EITHER_HALF && above == ~UINT64_C(0) >> (64 - unused));
+}
+
+/* [vaddr, last] is canonical and lies in one half. */
+PT_INLINE bool region_is_canonical(const struct tree *tree, pt_vaddr vaddr, pt_vaddr last)
+{
+    return last >= vaddr && vaddr_is_canonical(tree, vaddr) && vaddr_is_canonical(tree, last) &&
+           ((vaddr ^ last) >> 63) == 0;
+}
+
+/* [paddr, paddr + size) lies in the physical address space. */
+PT_INLINE bool paddr_fits(const struct tree *tree, pt_paddr paddr, uint64_t size)
+{
+    pt_paddr highest = ~UINT64_C(0) >> (64 - tree->format->pa_bits);
+
+    return paddr <= highest && size - 1 <= highest - paddr;
+}
+
+PT_INLINE bool is_aligned(uint64_t value, uint64_t size)
+{
+    return (value & (size - 1)) == 0;
+}
+
+PT_INLINE uint64_t smallest_page(const struct tree *tree)
+{
+    return UINT64_C(1) << page_shift(tree);
+}
+
+/* What is asked of every region, whose size is not 0; `aligned` is all that has to be, OR-ed. */
+PT_INLINE enum pt_status check_region(const struct tree *tree, pt_vaddr vaddr, uint64_t size, uint64_t aligned,
+                                      pt_flags flags, unsigned options)
+{
+    if (!flags_exist(flags) || !options_exist(options))
+        return PT_BAD_FLAGS;
+    if (!is_aligned(aligned, smallest_page(tree)))
+        return PT_NOT_ALIGNED;
+    if (!region_is_canonical(tree, vaddr, vaddr + (size - 1)))
+        return PT_BAD_ADDRESS;
+    return PT_OK;
+}
+
+/* A descriptor that does not contradict itself. */
+PT_INLINE bool format_is_sound(const struct tree *tree)
+{
+    const struct pt_format *format = tree->format;
+    unsigned below_root;
+    uint64_t sizes = 0;
+
+    if (format->operations != tree->enc->operations || format->levels < 2 || format->levels > PT_MAX_LEVELS)
+        return false;
+    if ((tree->enc->page_shift && format->page_shift != tree->enc->page_shift) ||
+        (tree->enc->index_bits && format->index_bits != tree->enc->index_bits))
+        return false;
+    if (format->page_shift < 12 || format->page_shift > 16 || format->index_bits < 1 || format->index_bits > 13)
+        return false;
+
+    below_root = format->page_shift + (format->levels - 1u) * format->index_bits;
+    if (format->va_bits <= below_root || format->va_bits > below_root + 13 || format->va_bits >= 64)
+        return false;
+    if (format->pa_bits <= format->page_shift || format->pa_bits > 64)
+        return false;
+    if (format->address_space > PT_ZERO_EXTENDED || format->new_mapping_owes > PT_OWES_FLUSH)
+        return false;
+
+    for (unsigned level = 0; level < format->levels; level++)
+        sizes |= level_size(tree, level);
+    if ((format->page_sizes & ~sizes) != 0 || (format->page_sizes & smallest_page(tree)) == 0)
+        return false;
+    return tree->enc->format_is_sound(format);
+}
+
+#endif

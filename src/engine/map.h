@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mapping: plan (look, count, refuse), reserve (frames; may fail), commit (cannot fail). A request is
+ * carried out in steps; a step is a run of pages of one size in one table.
+ */
+#ifndef PT_ENGINE_MAP_H
+#define PT_ENGINE_MAP_H
+
+#include "../operations.h"
+#include "check.h"
+#include "retire.h"
+
+struct map_step {
+    pt_vaddr vaddr, last;
+    unsigned level;
+    size_t index, count;
+};
+
+PT_INLINE pt_paddr frame_for(const struct map_request *request, pt_vaddr vaddr)
+{
+    return request->get_paddr ? request->get_paddr(request->arg, vaddr) : request->paddr + (vaddr - request->first);
+}
+
+/* The frames that get_paddr names for [vaddr, vaddr + size) are contiguous. */
+PT_INLINE bool frames_are_contiguous(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr,
+                                     pt_paddr paddr, uint64_t size)
+{
+    for (uint64_t offset = smallest_page(tree); offset < size; offset += smallest_page(tree))
+        if (frame_for(request, vaddr + offset) != paddr + offset)
+            return false;
+    return true;
+}
+
+/* The level of the largest page that may stand at vaddr. */
+PT_INLINE unsigned best_level(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
+{
+    pt_paddr paddr;
+
+    if (request->top == request->bottom)
+        return request->bottom;
+    paddr = frame_for(request, vaddr);
+    for (unsigned level = request->top; level < request->bottom; level++) {
+        uint64_t size = level_size(tree, level);
+
+        if (level_has_pages(tree, level) && is_aligned(vaddr | paddr, size) && request->last - vaddr >= size - 1 &&
+            (!request->get_paddr || frames_are_contiguous(tree, request, vaddr, paddr, size)))
+            return level;
+    }
+    return request->bottom;
+}
+
+PT_INLINE struct map_step step_at(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
+{
+    struct map_step step = {.vaddr = vaddr, .level = best_level(tree, request, vaddr)};
+    unsigned shift = level_shift(tree, step.level);
+    uint64_t wanted = (request->last - vaddr + 1) >> shift;
+
+    step.index = index_of(tree, vaddr, step.level);
+    step.count = level_entries(tree, step.level) - step.index;
+    /* Each huge page of scattered frames is a step of its own: the next one may not be contiguous. */
+    if (request->get_paddr && step.level < request->bottom)
+        step.count = 1;
+    if (step.count > wanted)
+        step.count = (size_t)wanted;
+    step.last = vaddr + (((uint64_t)step.count << shift) - 1);
+    return step;
+}
+
+/* What get_paddr names can stand in entries. */
+PT_INLINE enum pt_status check_scattered(const struct tree *tree, const struct map_request *request,
+                                         const struct map_step *step)
+{
+    uint64_t size = level_size(tree, step->level);
+
+    for (size_t i = 0; i < step->count; i++) {
+        pt_paddr paddr = frame_for(request, step->vaddr + i * size);
+
+        if (!is_aligned(paddr, size))
+            return PT_NOT_ALIGNED;
+        if (!paddr_fits(tree, paddr, size))
+            return PT_BAD_ADDRESS;
+    }
+    return PT_OK;
+}
+
+/* The run of entries that the step wants is free: unused, or tables with nothing mapped below. */
+PT_INLINE enum pt_status check_run(const struct tree *tree, const void *table, const struct map_step *step)
+{
+    pt_entry any = 0;
+
+    for (size_t i = 0; i < step->count; i++)
+        any |= load_entry(tree, table, step->index + i);
+    if (PT_LIKELY(any == 0))
+        return PT_OK;
+
+    for (size_t i = 0; i < step->count; i++) {
+        pt_entry entry = load_entry(tree, table, step->index + i);
+        enum entry_kind kind = entry_kind(tree, entry, step->level);
+
+        if (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, step->level)))
+            return PT_ALREADY_MAPPED;
+    }
+    return PT_OK;
+}
+
+/* Look without touching: refuse, or count the tables that are missing. */
+PT_INLINE enum pt_status plan_map(const struct tree *tree, const struct page_table *pt,
+                                  const struct map_request *request, size_t *needed)
+{
+    pt_vaddr vaddr = request->first;
+    pt_vaddr previous = 0; /* the last address of the step before */
+    bool is_first = true;
+
+    *needed = 0;
+    for (;;) {
+        struct map_step step = step_at(tree, request, vaddr);
+        struct place at = descend_to(tree, pt->root, vaddr, step.level);
+        enum pt_status status = PT_OK;
+
+        if (is_borrowed(tree, pt, vaddr) || is_borrowed(tree, pt, step.last))
+            return PT_SHARED;
+        if (request->get_paddr)
+            status = check_scattered(tree, request, &step);
+        if (status == PT_OK && at.level == step.level)
+            status = check_run(tree, at.table, &step);
+        else if (status == PT_OK && at.kind == ENTRY_LEAF)
+            status = PT_MAPPED_TO_HUGE_PAGE;
+        if (status != PT_OK)
+            return status;
+
+        /* Of the missing tables on the way, the step before has counted those that it shares. */
+        for (unsigned level = at.level; level < step.level; level++)
+            if (is_first || ((previous ^ vaddr) >> level_shift(tree, level)) != 0)
+                ++*needed;
+
+        if (step.last == request->last)
+            return PT_OK;
+        is_first = false;
+        previous = step.last;
+        vaddr = step.last + 1;
+    }
+}
+
+/* Fill a table that nothing leads to yet: all of it is written, once. */
+PT_INLINE void fill_table(const struct tree *tree, void *table, const struct map_request *request,
+                          const struct map_step *step)
+{
+    pt_entry attributes = tree->enc->leaf_attributes(tree->format, request->flags, step->level == last_level(tree));
+    uint64_t size = level_size(tree, step->level);
+    size_t end = step->index + step->count;
+
+    clear_entries(tree, table, 0, step->index);
+    if (request->get_paddr) {
+        for (size_t i = 0; i < step->count; i++)
+            fill_entry(tree, table, step->index + i,
+                       attributes ^ tree->enc->address(tree->format, frame_for(request, step->vaddr + i * size)));
+    } else {
+        pt_paddr paddr = frame_for(request, step->vaddr);
+
+        for (size_t i = 0; i < step->count; i++)
+            fill_entry(tree, table, step->index + i, attributes ^ tree->enc->address(tree->format, paddr + i * size));
+    }
+    clear_entries(tree, table, end, level_entries(tree, step->level) - end);
+}
+
+/* Write the step's run into a table that is in use. */
+PT_INLINE void write_run(const struct tree *tree, void *table, const struct map_request *request,
+                         const struct map_step *step, struct pt_flush *flush)
+{
+    bool last = step->level == last_level(tree);
+    pt_entry attributes = tree->enc->leaf_attributes(tree->format, request->flags, last);
+    uint64_t size = level_size(tree, step->level);
+
+    for (size_t i = 0; i < step->count; i++) {
+        pt_vaddr vaddr = step->vaddr + i * size;
+        pt_entry leaf = attributes ^ tree->enc->address(tree->format, frame_for(request, vaddr));
+        pt_entry old = last ? 0 : load_entry(tree, table, step->index + i);
+
+        if (PT_UNLIKELY(!last && entry_kind(tree, old, step->level) == ENTRY_TABLE)) {
+            flush->tables_changed = true;
+            replace_entry(tree, flush, table, step->index + i, step->level, vaddr, old, leaf);
+            retire_below(tree, flush, old, step->level);
+        } else {
+            store_entry(tree, table, step->index + i, leaf);
+        }
+    }
+}
+
+/* Returns whether tables were linked. */
+PT_INLINE bool commit_step(const struct tree *tree, const struct page_table *pt, const struct map_request *request,
+                           const struct map_step *step, struct reserve *reserve, struct pt_flush *flush)
+{
+    struct place at = descend_to(tree, pt->root, step->vaddr, step->level);
+    pt_paddr below;
+
+    if (at.level == step->level) {
+        write_run(tree, at.table, request, step, flush);
+        return false;
+    }
+
+    /* From the bottom up, so that one store makes all of it visible. */
+    below = reserve_take(tree, reserve);
+    fill_table(tree, table_at(tree, below), request, step);
+    for (unsigned level = step->level - 1; level > at.level; level--) {
+        pt_paddr frame = reserve_take(tree, reserve);
+        void *table = table_at(tree, frame);
+
+        clear_entries(tree, table, 0, level_entries(tree, level));
+        fill_entry(tree, table, index_of(tree, step->vaddr, level), tree->enc->table(tree->format, below));
+        below = frame;
+    }
+    publish_entry(tree, at.table, at.index, tree->enc->table(tree->format, below));
+    return true;
+}
+
+PT_INLINE void commit_map(const struct tree *tree, struct page_table *pt, const struct map_request *request,
+                          struct reserve *reserve, struct pt_flush *flush)
+{
+    uint64_t smallest = UINT64_MAX;
+    bool tables_linked = false;
+
+    for (pt_vaddr vaddr = request->first;;) {
+        struct map_step step = step_at(tree, request, vaddr);
+
+        tables_linked |= commit_step(tree, pt, request, &step, reserve, flush);
+        if (level_size(tree, step.level) < smallest)
+            smallest = level_size(tree, step.level);
+        if (step.last == request->last)
+            break;
+        vaddr = step.last + 1;
+    }
+    note_half(tree, pt, request->first, request->last);
+    owe_new_mapping(tree, flush, request->first, request->last - request->first + 1, smallest, tables_linked);
+}
+
+PT_INLINE enum pt_status engine_map_request(const struct encoding *enc, struct page_table *pt,
+                                            const struct map_request *request, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(enc, pt);
+    struct reserve reserve = RESERVE_EMPTY;
+    enum pt_status status;
+    size_t needed;
+
+    /* Plan again after reserving: the allocator may have changed the tree. */
+    while ((status = plan_map(&tree, pt, request, &needed)) == PT_OK && needed > reserve.count) {
+        if (!reserve_fill(&tree, pt, &reserve, needed)) {
+            status = PT_NO_MEMORY;
+            break;
+        }
+    }
+    if (status == PT_OK)
+        commit_map(&tree, pt, request, &reserve, flush);
+    reserve_release(&tree, pt, &reserve);
+    return status;
+}
+
+PT_INLINE enum pt_status engine_map(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr,
+                                    uint64_t page_size, pt_flags flags, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(enc, pt);
+    struct map_request request = {.first = vaddr, .paddr = paddr, .flags = flags};
+    struct place at;
+
+    if (!flags_exist(flags))
+        return PT_BAD_FLAGS;
+    if (!level_of_size(&tree, page_size, &request.bottom))
+        return PT_BAD_SIZE;
+    if (!is_aligned(vaddr | paddr, page_size))
+        return PT_NOT_ALIGNED;
+    if (!vaddr_is_canonical(&tree, vaddr) || !paddr_fits(&tree, paddr, page_size))
+        return PT_BAD_ADDRESS;
+
+    /* Most pages go to a free entry of a table that is there. */
+    at = descend_to(&tree, pt->root, vaddr, request.bottom);
+    if (PT_LIKELY(at.level == request.bottom && at.entry == 0 && !is_borrowed(&tree, pt, vaddr))) {
+        store_entry(&tree, at.table, at.index,
+                    enc->leaf_attributes(tree.format, flags, at.level == last_level(&tree)) ^
+                        enc->address(tree.format, paddr));
+        owe_new_mapping(&tree, flush, vaddr, page_size, page_size, false);
+        note_half(&tree, pt, vaddr, vaddr);
+        return PT_OK;
+    }
+
+    request.last = vaddr + (page_size - 1);
+    request.top = request.bottom;
+    return enc->operations->map_request(pt, &request, flush);
+}
+
+/* The arguments are good; size is not 0. */
+PT_INLINE enum pt_status map_checked_region(const struct tree *tree, struct page_table *pt, struct map_request *request,
+                                            uint64_t size, unsigned options, struct pt_flush *flush)
+{
+    request->last = request->first + (size - 1);
+    request->bottom = last_level(tree);
+    request->top = options & PT_ALLOW_HUGE ? 0 : request->bottom;
+    return tree->enc->operations->map_request(pt, request, flush);
+}
+
+PT_INLINE enum pt_status engine_map_region(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
+                                           pt_paddr paddr, uint64_t size, pt_flags flags, unsigned options,
+                                           struct pt_flush *flush)
+{
+    struct tree tree = tree_of(enc, pt);
+    struct map_request request = {.first = vaddr, .paddr = paddr, .flags = flags};
+    enum pt_status status;
+
+    if (size == 0)
+        return PT_OK;
+    status = check_region(&tree, vaddr, size, vaddr | paddr | size, flags, options);
+    if (status != PT_OK)
+        return status;
+    if (!paddr_fits(&tree, paddr, size))
+        return PT_BAD_ADDRESS;
+    return map_checked_region(&tree, pt, &request, size, options, flush);
+}
+
+PT_INLINE enum pt_status engine_map_region_with(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
+                                                pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg,
+                                                uint64_t size, pt_flags flags, unsigned options, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(enc, pt);
+    struct map_request request = {.first = vaddr, .get_paddr = get_paddr, .arg = arg, .flags = flags};
+    enum pt_status status;
+
+    if (size == 0)
+        return PT_OK;
+    status = check_region(&tree, vaddr, size, vaddr | size, flags, options);
+    if (status != PT_OK)
+        return status;
+    return map_checked_region(&tree, pt, &request, size, options, flush);
+}
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sharing root entries with another table. Both sides keep a mark: the copy must not change or free what
+ * it borrowed, the source must not retire what it lent.
+ */
+#ifndef PT_ENGINE_SHARE_H
+#define PT_ENGINE_SHARE_H
+
+#include "check.h"
+#include "retire.h"
+
+/* The root entry of *pt can give way to the source's; counts those that the source has not used yet. */
+PT_INLINE enum pt_status plan_copy(const struct tree *tree, const struct page_table *pt,
+                                   const struct page_table *source, size_t first, size_t last, size_t *needed)
+{
+    const void *own = table_at(tree, pt->root), *other = table_at(tree, source->root);
+
+    *needed = 0;
+    for (size_t i = first; i <= last; i++) {
+        pt_entry entry = load_entry(tree, own, i);
+        enum entry_kind kind = entry_kind(tree, entry, 0);
+
+        if (!slot_is(tree, pt->borrowed, i) &&
+            (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, 0))))
+            return PT_ALREADY_MAPPED;
+        if (entry_kind(tree, load_entry(tree, other, i), 0) == ENTRY_EMPTY)
+            ++*needed;
+    }
+    return PT_OK;
+}
+
+/* Give the source's unused root entry an empty table. */
+PT_INLINE pt_entry populate(const struct tree *from, const struct page_table *source, size_t index,
+                            struct reserve *reserve)
+{
+    pt_paddr frame = reserve_take(from, reserve);
+    pt_entry entry = from->enc->table(from->format, frame);
+
+    clear_entries(from, table_at(from, frame), 0, level_entries(from, 1));
+    publish_entry(from, table_at(from, source->root), index, entry);
+    return entry;
+}
+
+PT_INLINE void commit_copy(const struct tree *tree, struct page_table *pt, const struct tree *from,
+                           struct page_table *source, size_t first, size_t last, pt_vaddr vaddr,
+                           struct reserve *reserve, struct pt_flush *flush)
+{
+    void *own = table_at(tree, pt->root);
+    const void *other = table_at(from, source->root);
+    uint64_t size = level_size(tree, 0);
+
+    note_half(tree, pt, vaddr, vaddr + ((uint64_t)(last - first) * size));
+    for (size_t i = first; i <= last; i++, vaddr += size) {
+        pt_entry old = load_entry(tree, own, i);
+        pt_entry entry = load_entry(from, other, i);
+
+        if (entry_kind(from, entry, 0) == ENTRY_EMPTY) {
+            entry = populate(from, source, i, reserve);
+            /* An MMU that remembers unused entries may do so for the source's, too. */
+            flush->everything |= tree->format->new_mapping_owes == PT_OWES_FLUSH;
+        }
+        if (old == 0) {
+            publish_entry(tree, own, i, entry);
+            owe_new_mapping(tree, flush, vaddr, size, smallest_page(tree), true);
+        } else if (old != entry) {
+            flush->tables_changed = true;
+            replace_entry(tree, flush, own, i, 0, vaddr, old, entry);
+            if (!slot_is(tree, pt->borrowed, i) && entry_kind(tree, old, 0) == ENTRY_TABLE)
+                retire_below(tree, flush, old, 0);
+        }
+        slot_set(tree, source->lent, i, true);
+        slot_set(tree, pt->borrowed, i, true);
+    }
+}
+
+PT_INLINE enum pt_status engine_copy_from(const struct encoding *enc, struct page_table *pt,
+                                          const struct page_table *source, pt_vaddr vaddr, uint64_t size,
+                                          struct pt_flush *flush)
+{
+    struct tree tree = tree_of(enc, pt), from = tree_of(enc, source);
+    struct reserve reserve = RESERVE_EMPTY;
+    uint64_t unit = level_size(&tree, 0) << slot_shift(&tree);
+    size_t first, last, needed;
+    enum pt_status status;
+
+    if (pt->format != source->format)
+        return PT_BAD_FORMAT;
+    if (size == 0)
+        return PT_OK;
+    if (!is_aligned(vaddr | size, unit))
+        return PT_NOT_ALIGNED;
+    if (!region_is_canonical(&tree, vaddr, vaddr + (size - 1)))
+        return PT_BAD_ADDRESS;
+    if (pt == source)
+        return PT_ALREADY_MAPPED;
+
+    first = index_of(&tree, vaddr, 0);
+    last = index_of(&tree, vaddr + (size - 1), 0);
+    while ((status = plan_copy(&tree, pt, source, first, last, &needed)) == PT_OK && needed > reserve.count) {
+        if (!reserve_fill(&from, source, &reserve, needed)) {
+            status = PT_NO_MEMORY;
+            break;
+        }
+    }
+    /*
+     * const in the call says that no mapping of the source changes, and none does. That it has lent
+     * something is kept with it all the same; no table made by pt_create is a const object.
+     */
+    if (status == PT_OK)
+        commit_copy(&tree, pt, &from, (struct page_table *)(uintptr_t)source, first, last, vaddr, &reserve, flush);
+    reserve_release(&from, source, &reserve);
+    return status;
+}
+
+#endif

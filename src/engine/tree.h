@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* The radix tree: its geometry, reading and writing entries, finding the one of an address. */
+#ifndef PT_ENGINE_TREE_H
+#define PT_ENGINE_TREE_H
+
+#include "encoding.h"
+
+/* With one format only, its measures are constants. */
+#ifdef PT_ONLY_FORMAT
+#define PT_FORMAT(format) ((void)(format), &PT_ONLY_FORMAT)
+#else
+#define PT_FORMAT(format) (format)
+#endif
+
+/* What every step needs to know, kept in registers: stores into tables cannot alias it. */
+struct tree {
+    const struct encoding *enc;
+    const struct pt_format *format;
+    void *(*phys_to_virt)(void *ctx, pt_paddr paddr);
+    uintptr_t linear_offset;
+    void *ctx;
+};
+
+PT_INLINE struct tree tree_make(const struct encoding *enc, const struct pt_format *format,
+                                const struct pt_handler *handler, void *ctx)
+{
+    return (struct tree){enc, PT_FORMAT(format), handler->phys_to_virt, handler->linear_offset, ctx};
+}
+
+PT_INLINE struct tree tree_of(const struct encoding *enc, const struct page_table *pt)
+{
+    return tree_make(enc, pt->format, pt->handler, pt->ctx);
+}
+
+/* ---- Geometry ---------------------------------------------------------------------------------- */
+
+/* More levels than any format has; bounds the stacks of iterative walks. */
+#define PT_MAX_LEVELS 6
+
+PT_INLINE unsigned page_shift(const struct tree *tree)
+{
+    return tree->enc->page_shift ? tree->enc->page_shift : tree->format->page_shift;
+}
+
+PT_INLINE unsigned index_bits(const struct tree *tree)
+{
+    return tree->enc->index_bits ? tree->enc->index_bits : tree->format->index_bits;
+}
+
+PT_INLINE unsigned last_level(const struct tree *tree)
+{
+    return tree->format->levels - 1u;
+}
+
+/* log2 of the bytes that one entry of this level translates. */
+PT_INLINE unsigned level_shift(const struct tree *tree, unsigned level)
+{
+    return page_shift(tree) + (last_level(tree) - level) * index_bits(tree);
+}
+
+PT_INLINE uint64_t level_size(const struct tree *tree, unsigned level)
+{
+    return UINT64_C(1) << level_shift(tree, level);
+}
+
+PT_INLINE bool level_has_pages(const struct tree *tree, unsigned level)
+{
+    return (tree->format->page_sizes & level_size(tree, level)) != 0;
+}
+
+/* The level whose pages have this size; false if the format has none. */
+PT_INLINE bool level_of_size(const struct tree *tree, uint64_t page_size, unsigned *level)
+{
+    if (page_size == 0 || (page_size & (page_size - 1)) != 0 || (page_size & tree->format->page_sizes) == 0)
+        return false;
+    *level = last_level(tree);
+    while (level_size(tree, *level) != page_size)
+        --*level;
+    return true;
+}
+
+PT_INLINE unsigned root_bits(const struct tree *tree)
+{
+    return tree->format->va_bits - level_shift(tree, 0);
+}
+
+PT_INLINE size_t level_entries(const struct tree *tree, unsigned level)
+{
+    return (size_t)1 << (level == 0 ? root_bits(tree) : index_bits(tree));
+}
+
+PT_INLINE size_t index_of(const struct tree *tree, pt_vaddr vaddr, unsigned level)
+{
+    return (size_t)(vaddr >> level_shift(tree, level)) & (level_entries(tree, level) - 1);
+}
+
+/* The bytes of a table of this level, at least a frame. */
+PT_INLINE size_t table_size(const struct tree *tree, unsigned level)
+{
+    size_t size = level_entries(tree, level) * tree->enc->entry_size;
+
+    return size < PT_FRAME_SIZE ? PT_FRAME_SIZE : size;
+}
+
+PT_INLINE size_t table_frames(const struct tree *tree, unsigned level)
+{
+    return table_size(tree, level) / PT_FRAME_SIZE;
+}
+
+/* Root entries in one slot of page_table.borrowed and .lent, log2. */
+PT_INLINE unsigned slot_shift(const struct tree *tree)
+{
+    return root_bits(tree) > 9 ? root_bits(tree) - 9 : 0;
+}
+
+PT_INLINE bool slot_is(const struct tree *tree, const uint32_t *slots, size_t root_index)
+{
+    size_t slot = root_index >> slot_shift(tree);
+
+    return (slots[slot / 32] >> (slot % 32)) & 1;
+}
+
+PT_INLINE void slot_set(const struct tree *tree, uint32_t *slots, size_t root_index, bool value)
+{
+    size_t slot = root_index >> slot_shift(tree);
+    uint32_t bit = UINT32_C(1) << (slot % 32);
+
+    slots[slot / 32] = value ? slots[slot / 32] | bit : slots[slot / 32] & ~bit;
+}
+
+/* Where a root may serve either half, remember which one is used: the tables do not tell. */
+PT_INLINE void note_half(const struct tree *tree, struct page_table *pt, pt_vaddr first, pt_vaddr last)
+{
+    if (tree->format->address_space == PT_EITHER_HALF)
+        for (size_t i = index_of(tree, first, 0); i <= index_of(tree, last, 0); i++)
+            slot_set(tree, pt->upper, i, first >> 63);
+}
+
+/* The address whose translated bits these are, as the CPU knows it. */
+PT_INLINE pt_vaddr canonical(const struct tree *tree, pt_vaddr bits, bool upper_half)
+{
+    unsigned unused = 64u - tree->format->va_bits;
+
+    if (tree->format->address_space == PT_SIGN_EXTENDED)
+        return (pt_vaddr)((int64_t)(bits << unused) >> unused);
+    return upper_half ? bits | ~(~UINT64_C(0) >> unused) : bits;
+}
+
+/* ---- Entries ----------------------------------------------------------------------------------- */
+
+PT_INLINE void *table_at(const struct tree *tree, pt_paddr paddr)
+{
+    if (tree->phys_to_virt)
+        return tree->phys_to_virt(tree->ctx, paddr);
+    return (void *)((uintptr_t)paddr + tree->linear_offset);
+}
+
+/* Entries of 8 bytes; some 32-bit ABIs would align them to 4 only. */
+typedef uint64_t entry_8 __attribute__((aligned(8)));
+
+/*
+ * Entries of live tables are read and written whole: a table walker, or a reader without a lock, sees
+ * the old or the new one. A 32-bit CPU that cannot write 64 bits at once has no MMU that reads entries
+ * of 64 bits; there, readers need the lock too.
+ */
+#if defined(__LP64__) || __GCC_ATOMIC_LLONG_LOCK_FREE == 2
+PT_INLINE pt_entry load_8(const entry_8 *slot)
+{
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+PT_INLINE void store_8(entry_8 *slot, pt_entry entry)
+{
+    __atomic_store_n(slot, entry, __ATOMIC_RELAXED);
+}
+
+PT_INLINE bool swap_8(entry_8 *slot, pt_entry *expected, pt_entry entry)
+{
+    return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+#else
+PT_INLINE pt_entry load_8(const entry_8 *slot)
+{
+    return *(const volatile entry_8 *)slot;
+}
+
+PT_INLINE void store_8(entry_8 *slot, pt_entry entry)
+{
+    *(volatile entry_8 *)slot = entry;
+}
+
+PT_INLINE bool swap_8(entry_8 *slot, pt_entry *expected, pt_entry entry)
+{
+    pt_entry now = load_8(slot);
+    bool same = now == *expected;
+
+    if (same)
+        store_8(slot, entry);
+    *expected = now;
+    return same;
+}
+#endif
+
+PT_INLINE pt_entry load_entry(const struct tree *tree, const void *table, size_t index)
+{
+    if (tree->enc->entry_size == 4)
+        return __atomic_load_n((const uint32_t *)table + index, __ATOMIC_ACQUIRE);
+    return load_8((const entry_8 *)table + index);
+}
+
+/* An entry of a table that the MMU may be reading. */
+PT_INLINE void store_entry(const struct tree *tree, void *table, size_t index, pt_entry entry)
+{
+    if (tree->enc->entry_size == 4)
+        __atomic_store_n((uint32_t *)table + index, (uint32_t)entry, __ATOMIC_RELAXED);
+    else
+        store_8((entry_8 *)table + index, entry);
+}
+
+/* The same, for an entry that leads to a table: what was written to that table comes first. */
+PT_INLINE void publish_entry(const struct tree *tree, void *table, size_t index, pt_entry entry)
+{
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    store_entry(tree, table, index, entry);
+}
+
+/* Store only if the entry is still *expected; if not, *expected is what it is now. */
+PT_INLINE bool swap_entry(const struct tree *tree, void *table, size_t index, pt_entry *expected, pt_entry entry)
+{
+    if (tree->enc->entry_size == 4) {
+        uint32_t narrow = (uint32_t)*expected;
+        bool done = __atomic_compare_exchange_n((uint32_t *)table + index, &narrow, (uint32_t)entry, false,
+                                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        *expected = narrow;
+        return done;
+    }
+    return swap_8((entry_8 *)table + index, expected, entry);
+}
+
+/* An entry of a table that nothing leads to yet: free to be vectorised. */
+PT_INLINE void fill_entry(const struct tree *tree, void *table, size_t index, pt_entry entry)
+{
+    if (tree->enc->entry_size == 4)
+        ((uint32_t *)table)[index] = (uint32_t)entry;
+    else
+        ((entry_8 *)table)[index] = entry;
+}
+
+PT_INLINE void clear_entries(const struct tree *tree, void *table, size_t index, size_t count)
+{
+    __builtin_memset((char *)table + index * tree->enc->entry_size, 0, count * tree->enc->entry_size);
+}
+
+PT_INLINE enum entry_kind entry_kind(const struct tree *tree, pt_entry entry, unsigned level)
+{
+    return tree->enc->kind(tree->format, entry, level == last_level(tree));
+}
+
+PT_INLINE void *table_of(const struct tree *tree, pt_entry entry)
+{
+    return table_at(tree, tree->enc->table_paddr(tree->format, entry));
+}
+
+PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, pt_entry entry, unsigned level)
+{
+    bool last = level == last_level(tree);
+
+    return (struct pt_mapping){tree->enc->leaf_paddr(tree->format, entry, last), level_size(tree, level),
+                               tree->enc->leaf_flags(tree->format, entry, last)};
+}
+
+/* ---- Finding ----------------------------------------------------------------------------------- */
+
+/* Where an address is translated: an entry that is no table. */
+struct place {
+    void *table;
+    unsigned level;
+    size_t index;
+    pt_entry entry;
+    enum entry_kind kind;
+};
+
+/* Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). */
+PT_INLINE struct place descend_to(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
+{
+    struct place at = {.table = table_at(tree, root)};
+
+    for (;; at.level++) {
+        at.index = index_of(tree, vaddr, at.level);
+        at.entry = load_entry(tree, at.table, at.index);
+        at.kind = entry_kind(tree, at.entry, at.level);
+        if (at.level == lowest || at.kind != ENTRY_TABLE)
+            return at;
+        at.table = table_of(tree, at.entry);
+    }
+}
+
+PT_INLINE struct place descend(const struct tree *tree, pt_paddr root, pt_vaddr vaddr)
+{
+    return descend_to(tree, root, vaddr, last_level(tree));
+}
+
+/* vaddr's entry is in a part that another table owns. */
+PT_INLINE bool is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr)
+{
+    return slot_is(tree, pt->borrowed, index_of(tree, vaddr, 0));
+}
+
+#endif

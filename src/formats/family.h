@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Which families are compiled: all, or with PT_ONLY_FORMAT the one that the format belongs to. */
+#ifndef PT_FORMATS_FAMILY_H
+#define PT_FORMATS_FAMILY_H
+
+#include "../engine/engine.h"
+
+#ifdef PT_ONLY_FORMAT
+
+#define PT_FAMILY_X86_64 1
+#define PT_FAMILY_AARCH64 2
+#define PT_FAMILY_RISCV 3
+#define PT_FAMILY_LOONGARCH 4
+
+#define PT_FAMILY_OF_pt_x86_64 PT_FAMILY_X86_64
+#define PT_FAMILY_OF_pt_aarch64 PT_FAMILY_AARCH64
+#define PT_FAMILY_OF_pt_sv39 PT_FAMILY_RISCV
+#define PT_FAMILY_OF_pt_sv48 PT_FAMILY_RISCV
+#define PT_FAMILY_OF_pt_loongarch64 PT_FAMILY_LOONGARCH
+
+#define PT_CONCATENATE_(a, b) a##b
+#define PT_CONCATENATE(a, b) PT_CONCATENATE_(a, b)
+#define PT_ONLY_FAMILY PT_CONCATENATE(PT_FAMILY_OF_, PT_ONLY_FORMAT)
+#if PT_ONLY_FAMILY == 0
+#error "PT_ONLY_FORMAT names no format"
+#endif
+#define PT_HAS_FAMILY(family) (PT_ONLY_FAMILY == PT_FAMILY_##family)
+
+#else
+#define PT_HAS_FAMILY(family) 1
+#endif
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * LoongArch64, 4 levels. Sections: LoongArch Reference Manual, vol. 1, 5.4.2 "TLB entries" (their
+ * fields are those of a page table entry), 5.4.5 "Multi-level page table structure supported by page
+ * walking", 7.5 "CSRs for TLB".
+ *
+ * EXECUTE without READ exists (NR). WRITE implies READ. D is set with WRITE, because the CPU faults on
+ * it instead of setting it; P and W are software's, and V is the only bit that the CPU asks for.
+ */
+#include "family.h"
+
+#if PT_HAS_FAMILY(LOONGARCH)
+
+#if defined(__loongarch64)
+#include <pagetable/hw.h>
+#define LOONGARCH_INVALIDATE pt_hw_flush
+#else
+#define LOONGARCH_INVALIDATE NULL
+#endif
+
+#define LOONGARCH_V (UINT64_C(1) << 0)   /* valid */
+#define LOONGARCH_D (UINT64_C(1) << 1)   /* dirty: may be written */
+#define LOONGARCH_PLV (UINT64_C(3) << 2) /* lowest privilege that may access: 3 = user */
+#define LOONGARCH_MAT_SHIFT 4            /* memory access type, bits 5:4 */
+#define LOONGARCH_MAT (UINT64_C(3) << 4)
+#define LOONGARCH_G (UINT64_C(1) << 6)                 /* global, in the last level */
+#define LOONGARCH_H (UINT64_C(1) << 6)                 /* huge, above it: a leaf */
+#define LOONGARCH_P (UINT64_C(1) << 7)                 /* present; software's */
+#define LOONGARCH_W (UINT64_C(1) << 8)                 /* writable; software's */
+#define LOONGARCH_HUGE_G (UINT64_C(1) << 12)           /* global, above the last level */
+#define LOONGARCH_NR (UINT64_C(1) << 61)               /* not readable */
+#define LOONGARCH_NX (UINT64_C(1) << 62)               /* not executable */
+#define LOONGARCH_ADDRESS UINT64_C(0x0000fffffffff000) /* bits PALEN-1:12, PALEN being at most 48 */
+
+static bool loongarch_format_is_sound(const struct pt_format *format)
+{
+    return format->pa_bits <= 48 && format->address_space == PT_SIGN_EXTENDED && format->memory_index.normal < 4 &&
+           format->memory_index.device < 4 && format->memory_index.uncached < 4 &&
+           format->memory_index.device != format->memory_index.normal &&
+           format->memory_index.uncached != format->memory_index.normal &&
+           format->memory_index.uncached != format->memory_index.device;
+}
+
+/* A directory entry that leads to a table is its address, and no bit says so: unused is zero. */
+PT_INLINE enum entry_kind loongarch_kind(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    (void)format;
+    if (!last_level && !(entry & LOONGARCH_H))
+        return entry ? ENTRY_TABLE : ENTRY_EMPTY;
+    return entry & (LOONGARCH_V | LOONGARCH_P) ? ENTRY_LEAF : ENTRY_EMPTY;
+}
+
+PT_INLINE pt_entry loongarch_global_bit(bool last_level)
+{
+    return last_level ? LOONGARCH_G : LOONGARCH_HUGE_G;
+}
+
+PT_INLINE pt_entry loongarch_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+{
+    unsigned index = flags & PT_DEVICE     ? format->memory_index.device
+                     : flags & PT_UNCACHED ? format->memory_index.uncached
+                                           : format->memory_index.normal;
+    pt_entry entry = LOONGARCH_P | (last_level ? 0 : LOONGARCH_H);
+
+    entry |= (pt_entry)index << LOONGARCH_MAT_SHIFT;
+    entry |= flags & PT_USER ? LOONGARCH_PLV : 0;
+    entry |= flags & PT_GLOBAL ? loongarch_global_bit(last_level) : 0;
+    entry |= flags & (PT_READ | PT_WRITE) ? 0 : LOONGARCH_NR;
+    entry |= flags & PT_EXECUTE ? 0 : LOONGARCH_NX;
+    entry |= flags & PT_WRITE ? LOONGARCH_W | LOONGARCH_D : 0;
+    entry |= flags & (PT_READ | PT_WRITE | PT_EXECUTE) ? LOONGARCH_V : 0; /* no access: P without V */
+    return entry;
+}
+
+PT_INLINE pt_entry loongarch_address(const struct pt_format *format, pt_paddr paddr)
+{
+    (void)format;
+    return paddr;
+}
+
+PT_INLINE pt_paddr loongarch_table_paddr(const struct pt_format *format, pt_entry entry)
+{
+    (void)format;
+    return entry & LOONGARCH_ADDRESS;
+}
+
+PT_INLINE pt_paddr loongarch_leaf_paddr(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    (void)format;
+    return entry & (last_level ? LOONGARCH_ADDRESS : LOONGARCH_ADDRESS & ~LOONGARCH_HUGE_G);
+}
+
+PT_INLINE pt_flags loongarch_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    unsigned index = (unsigned)((entry & LOONGARCH_MAT) >> LOONGARCH_MAT_SHIFT);
+    pt_flags flags = 0;
+
+    if (entry & LOONGARCH_V)
+        flags |= (entry & LOONGARCH_NR ? 0 : PT_READ) | (entry & LOONGARCH_D ? PT_WRITE : 0) |
+                 (entry & LOONGARCH_NX ? 0 : PT_EXECUTE);
+    flags |= entry & LOONGARCH_PLV ? PT_USER : 0;
+    flags |= entry & loongarch_global_bit(last_level) ? PT_GLOBAL : 0;
+    flags |= index == format->memory_index.device ? PT_DEVICE : 0;
+    flags |= index == format->memory_index.uncached ? PT_UNCACHED : 0;
+    return flags;
+}
+
+PT_INLINE pt_entry loongarch_table(const struct pt_format *format, pt_paddr paddr)
+{
+    (void)format;
+    return paddr;
+}
+
+static const struct pt_operations loongarch_operations;
+
+static const struct encoding loongarch = {
+    .entry_size = 8,
+    .paddr_mask = LOONGARCH_ADDRESS,
+    .page_shift = 12,
+    .index_bits = 9,
+    .format_is_sound = loongarch_format_is_sound,
+    .kind = loongarch_kind,
+    .leaf_attributes = loongarch_leaf_attributes,
+    .address = loongarch_address,
+    .table = loongarch_table,
+    .leaf_paddr = loongarch_leaf_paddr,
+    .leaf_flags = loongarch_leaf_flags,
+    .table_paddr = loongarch_table_paddr,
+    .retired_mark = LOONGARCH_H, /* with V = 0 a huge page that is not valid */
+    .invalidate = LOONGARCH_INVALIDATE,
+    .operations = &loongarch_operations,
+};
+
+PT_DEFINE_OPERATIONS(loongarch)
+
+/* The TLB holds pairs of pages, and remembers invalid ones: new mappings owe a flush. */
+const struct pt_format pt_loongarch64 = {
+    .name = "LoongArch64 4-level",
+    .operations = &loongarch_operations,
+    .page_sizes = PT_4K | PT_2M | PT_1G,
+    .levels = 4,
+    .page_shift = 12,
+    .index_bits = 9,
+    .va_bits = 48,
+    .pa_bits = 48,
+    .address_space = PT_SIGN_EXTENDED,
+    .new_mapping_owes = PT_OWES_FLUSH,
+    /* 0 = strongly-ordered uncached, 1 = coherent cached, 2 = weakly-ordered uncached (5.2). */
+    .memory_index = {.normal = 1, .device = 0, .uncached = 2},
+};
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The public calls: each is one call into the operations of the table's format. */
+#include <pagetable/pagetable.h>
+
+#include "operations.h"
+
+#ifndef PT_ONLY_FORMAT /* else the format's family defines them */
+#define PT_PUBLIC_CALL(context, returns, result, name, parameters, arguments, format)                                  \
+    result pt_##name parameters                                                                                        \
+    {                                                                                                                  \
+        returns(format)->operations->name arguments;                                                                   \
+    }
+PT_OPERATIONS(PT_PUBLIC_CALL, )
+#endif
+
+void pt_destroy(struct page_table *pt)
+{
+    if (pt->format)
+        pt_free_tables(pt);
+    __builtin_memset(pt, 0, sizeof(*pt));
+}
+
+pt_paddr pt_root(const struct page_table *pt)
+{
+    return pt->root;
+}
+
+const char *pt_status_name(enum pt_status status)
+{
+    switch (status) {
+    case PT_OK:
+        return "PT_OK";
+    case PT_NO_MEMORY:
+        return "PT_NO_MEMORY";
+    case PT_NOT_ALIGNED:
+        return "PT_NOT_ALIGNED";
+    case PT_NOT_MAPPED:
+        return "PT_NOT_MAPPED";
+    case PT_ALREADY_MAPPED:
+        return "PT_ALREADY_MAPPED";
+    case PT_MAPPED_TO_HUGE_PAGE:
+        return "PT_MAPPED_TO_HUGE_PAGE";
+    case PT_BAD_ADDRESS:
+        return "PT_BAD_ADDRESS";
+    case PT_BAD_SIZE:
+        return "PT_BAD_SIZE";
+    case PT_BAD_FLAGS:
+        return "PT_BAD_FLAGS";
+    case PT_BAD_FORMAT:
+        return "PT_BAD_FORMAT";
+    case PT_SHARED:
+        return "PT_SHARED";
+    }
+    return "?";
+}
