@@ -28,7 +28,7 @@ void pt_flush_add(struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_
     if (flush->range_count > 0) {
         struct pt_flush_range *newest = &flush->ranges[flush->range_count - 1];
 
-        if (newest->vaddr + newest->size == vaddr && newest->page_size == page_size) {
+        if (vaddr != 0 && newest->vaddr + newest->size == vaddr && newest->page_size == page_size) {
             newest->size += size;
             return;
         }
@@ -38,6 +38,17 @@ void pt_flush_add(struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_
         return;
     }
     flush->ranges[flush->range_count++] = (struct pt_flush_range){vaddr, size, page_size};
+}
+
+bool pt_flush_overlaps(const struct pt_flush *flush, pt_vaddr first, pt_vaddr last)
+{
+    for (unsigned i = 0; i < flush->range_count; i++) {
+        const struct pt_flush_range *range = &flush->ranges[i];
+
+        if (range->vaddr <= last && range->vaddr + (range->size - 1) >= first)
+            return true;
+    }
+    return flush->everything;
 }
 
 void pt_flush_invalidate(struct pt_flush *flush)

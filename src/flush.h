@@ -8,6 +8,9 @@
 /* Translations of [vaddr, vaddr + size), made of pages of page_size or larger, are no longer good. */
 void pt_flush_add(struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size);
 
+/* Translations of [first, last] may still be owed an invalidation. */
+bool pt_flush_overlaps(const struct pt_flush *flush, pt_vaddr first, pt_vaddr last);
+
 /* Invalidate what is owed now, and keep the retired tables: the middle of a break-before-make. */
 void pt_flush_invalidate(struct pt_flush *flush);
 

@@ -26,18 +26,20 @@ extern "C" {
 /** Slots of the root whose sharing is told apart; a slot is one root entry, more where a root has more entries. */
 #define PT_ROOT_SLOTS 512
 
+/** A bit for each slot of a root. */
+struct pt_root_slots {
+    uint32_t bits[PT_ROOT_SLOTS / 32];
+};
+
 /** A page table. Owned by the caller; read the fields if you like, change none. */
 struct page_table {
     const struct pt_format *format;
     const struct pt_handler *handler;
     void *ctx;
     pt_paddr root;
-    uint32_t
-        borrowed[PT_ROOT_SLOTS / 32];  /**< slots that pt_copy_from took: never changed or freed through this table */
-    uint32_t lent[PT_ROOT_SLOTS / 32]; /**< slots that pt_copy_from gave: their first table stays until pt_destroy */
-    uint32_t
-        upper[PT_ROOT_SLOTS /
-              32]; /**< PT_EITHER_HALF: slots whose latest mapping was in the upper half; pt_walk reports them there */
+    struct pt_root_slots borrowed; /**< pt_copy_from took these: never changed or freed through this table */
+    struct pt_root_slots lent;     /**< pt_copy_from gave the table there: it stays until pt_destroy */
+    struct pt_root_slots upper;    /**< PT_EITHER_HALF: the latest mapping was in the upper half; for pt_walk */
 };
 
 /* ---- A table's life ---------------------------------------------------------------------------- */
@@ -150,10 +152,12 @@ enum pt_status pt_protect_region(struct page_table *pt, pt_vaddr vaddr, uint64_t
  * changes below them is seen by both at once. A root entry that the source has not used yet gets an
  * empty table there first, from the source's handler, so that later mappings are seen too (the kernel half
  * of every process). A huge page in a root entry is copied as it stands: copy again after changing it.
- * Until they are destroyed, the source keeps the tables it lent; destroy the copies first.
+ * The source keeps the tables it lent until it is destroyed (a huge page cannot take their place:
+ * PT_SHARED); destroy the copies first.
  *
  * PT_NOT_ALIGNED (not whole root entries), PT_BAD_ADDRESS, PT_BAD_FORMAT (the tables' formats differ),
- * PT_ALREADY_MAPPED (*pt has mappings of its own there), PT_NO_MEMORY (the source's handler).
+ * PT_ALREADY_MAPPED (*pt has mappings of its own there), PT_SHARED (*pt has lent its own table there),
+ * PT_NO_MEMORY (the source's handler).
  * Copying again over what was copied is allowed. Needs both tables' locks. `flush` is that of *pt; a
  * TLB that may remember the source's unused entries owes nothing new but what the format says of new mappings.
  */

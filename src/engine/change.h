@@ -69,7 +69,7 @@ PT_INLINE void clear_run(const struct tree *tree, void *table, unsigned level, s
 /* A table may leave the tree unless another table has copied the root entry that leads to it. */
 PT_INLINE bool may_retire(const struct tree *tree, const struct page_table *pt, unsigned level, size_t index)
 {
-    return level > 0 || !slot_is(tree, pt->lent, index);
+    return level > 0 || !slot_is(tree, &pt->lent, index);
 }
 
 /* The last address of `count` entries from the one of vaddr on. */
@@ -155,6 +155,7 @@ PT_INLINE bool protect_entry(const struct tree *tree, struct pt_flush *flush, vo
         replace_entry(tree, flush, table, index, level, vaddr, old, leaf);
         return false;
     }
+    settle_entry(tree, flush, level, vaddr, old);
     if (tree->enc->hardware_writes && tree->enc->hardware_writes(old)) {
         while (!swap_entry(tree, table, index, &old, leaf))
             leaf = with_attributes(tree, old, attributes, last);

@@ -37,7 +37,7 @@ PT_INLINE void engine_free_tables(const struct encoding *enc, struct page_table 
     for (size_t i = 0; i < level_entries(&tree, 0); i++) {
         pt_entry entry = load_entry(&tree, root, i);
 
-        if (entry_kind(&tree, entry, 0) == ENTRY_TABLE && !slot_is(&tree, pt->borrowed, i)) {
+        if (entry_kind(&tree, entry, 0) == ENTRY_TABLE && !slot_is(&tree, &pt->borrowed, i)) {
             struct subtree below = subtree_below(&tree, entry, 0);
 
             for (pt_paddr table; (table = subtree_next(&tree, &below)) != PT_NO_FRAME;)

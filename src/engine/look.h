@@ -43,7 +43,7 @@ PT_INLINE struct pt_visit visit_of(const struct tree *tree, const struct page_ta
     struct pt_visit visit = {
         .level = level,
         .index = (unsigned)index,
-        .vaddr = canonical(tree, bits, slot_is(tree, pt->upper, walk->at[0].index)),
+        .vaddr = canonical(tree, bits, slot_is(tree, &pt->upper, walk->at[0].index)),
         .bits = walk->at[level].entry,
         .is_leaf = entry_kind(tree, walk->at[level].entry, level) == ENTRY_LEAF,
     };

@@ -84,21 +84,27 @@ PT_INLINE enum pt_status check_scattered(const struct tree *tree, const struct m
 }
 
 /* The run of entries that the step wants is free: unused, or tables with nothing mapped below. */
-PT_INLINE enum pt_status check_run(const struct tree *tree, const void *table, const struct map_step *step)
+PT_INLINE enum pt_status check_run(const struct tree *tree, const struct page_table *pt, const void *table,
+                                   const struct map_step *step)
 {
     pt_entry any = 0;
 
-    for (size_t i = 0; i < step->count; i++)
-        any |= load_entry(tree, table, step->index + i);
+    for (size_t i = step->index; i < step->index + step->count; i++)
+        any |= load_entry(tree, table, i);
     if (PT_LIKELY(any == 0))
         return PT_OK;
 
-    for (size_t i = 0; i < step->count; i++) {
-        pt_entry entry = load_entry(tree, table, step->index + i);
+    for (size_t i = step->index; i < step->index + step->count; i++) {
+        pt_entry entry = load_entry(tree, table, i);
         enum entry_kind kind = entry_kind(tree, entry, step->level);
 
+        if (step->level == 0 && slot_is(tree, &pt->borrowed, i))
+            return PT_SHARED;
         if (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, step->level)))
             return PT_ALREADY_MAPPED;
+        /* Even an empty table stays if another table has copied the entry that leads to it. */
+        if (step->level == 0 && slot_is(tree, &pt->lent, i))
+            return PT_SHARED;
     }
     return PT_OK;
 }
@@ -117,12 +123,12 @@ PT_INLINE enum pt_status plan_map(const struct tree *tree, const struct page_tab
         struct place at = descend_to(tree, pt->root, vaddr, step.level);
         enum pt_status status = PT_OK;
 
-        if (is_borrowed(tree, pt, vaddr) || is_borrowed(tree, pt, step.last))
+        if (step.level > 0 && is_borrowed(tree, pt, vaddr))
             return PT_SHARED;
         if (request->get_paddr)
             status = check_scattered(tree, request, &step);
         if (status == PT_OK && at.level == step.level)
-            status = check_run(tree, at.table, &step);
+            status = check_run(tree, pt, at.table, &step);
         else if (status == PT_OK && at.kind == ENTRY_LEAF)
             status = PT_MAPPED_TO_HUGE_PAGE;
         if (status != PT_OK)
@@ -177,7 +183,6 @@ PT_INLINE void write_run(const struct tree *tree, void *table, const struct map_
         pt_entry old = last ? 0 : load_entry(tree, table, step->index + i);
 
         if (PT_UNLIKELY(!last && entry_kind(tree, old, step->level) == ENTRY_TABLE)) {
-            flush->tables_changed = true;
             replace_entry(tree, flush, table, step->index + i, step->level, vaddr, old, leaf);
             retire_below(tree, flush, old, step->level);
         } else {
@@ -219,6 +224,7 @@ PT_INLINE void commit_map(const struct tree *tree, struct page_table *pt, const 
     uint64_t smallest = UINT64_MAX;
     bool tables_linked = false;
 
+    settle(tree, flush, request->first, request->last);
     for (pt_vaddr vaddr = request->first;;) {
         struct map_step step = step_at(tree, request, vaddr);
 
@@ -273,6 +279,7 @@ PT_INLINE enum pt_status engine_map(const struct encoding *enc, struct page_tabl
     /* Most pages go to a free entry of a table that is there. */
     at = descend_to(&tree, pt->root, vaddr, request.bottom);
     if (PT_LIKELY(at.level == request.bottom && at.entry == 0 && !is_borrowed(&tree, pt, vaddr))) {
+        settle(&tree, flush, vaddr, vaddr + (page_size - 1));
         store_entry(&tree, at.table, at.index,
                     enc->leaf_attributes(tree.format, flags, at.level == last_level(&tree)) ^
                         enc->address(tree.format, paddr));

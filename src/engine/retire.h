@@ -10,7 +10,7 @@
 #include "../flush.h"
 #include "reserve.h"
 
-/* Links are stored inverted, so that the end of the list, PT_NO_FRAME, is a bare mark. */
+/* Stored inverted: a frame number that is not valid must not be the table's own either (L1 Terminal Fault). */
 PT_INLINE pt_entry retired_link(const struct tree *tree, pt_paddr next)
 {
     return tree->enc->retired_mark | tree->enc->address(tree->format, ~next & tree->enc->paddr_mask);
@@ -18,15 +18,15 @@ PT_INLINE pt_entry retired_link(const struct tree *tree, pt_paddr next)
 
 PT_INLINE pt_paddr retired_next(const struct tree *tree, pt_entry link)
 {
-    pt_paddr inverted = tree->enc->table_paddr(tree->format, link);
-
-    return inverted == 0 ? PT_NO_FRAME : ~inverted & tree->enc->paddr_mask;
+    return ~tree->enc->table_paddr(tree->format, link) & tree->enc->paddr_mask;
 }
 
-/* The table is unhooked already. */
+/* The table is unhooked already. The first one in the list links to itself. */
 PT_INLINE void retire_table(const struct tree *tree, struct pt_flush *flush, pt_paddr table)
 {
-    store_entry(tree, table_at(tree, table), 0, retired_link(tree, flush->retired));
+    pt_paddr next = flush->retired == PT_NO_FRAME ? table : flush->retired;
+
+    store_entry(tree, table_at(tree, table), 0, retired_link(tree, next));
     flush->retired = table;
     flush->tables_changed = true;
 }
@@ -37,8 +37,9 @@ PT_INLINE void engine_free_retired(const struct encoding *enc, struct pt_flush *
 
     while (flush->retired != PT_NO_FRAME) {
         pt_paddr table = flush->retired;
+        pt_paddr next = retired_next(&tree, load_entry(&tree, table_at(&tree, table), 0));
 
-        flush->retired = retired_next(&tree, load_entry(&tree, table_at(&tree, table), 0));
+        flush->retired = next == table ? PT_NO_FRAME : next;
         flush->handler->dealloc_frames(flush->ctx, table, table_frames(&tree, 1));
     }
 }
@@ -121,22 +122,52 @@ PT_INLINE bool nothing_below(const struct tree *tree, pt_entry entry, unsigned l
 }
 
 /*
+ * Where break-before-make is the rule, it holds for what was unmapped and is not yet invalidated, too:
+ * to be called before [first, last] is mapped anew.
+ */
+PT_INLINE void settle(const struct tree *tree, struct pt_flush *flush, pt_vaddr first, pt_vaddr last)
+{
+    if (tree->enc->must_break && pt_flush_overlaps(flush, first, last))
+        pt_flush_invalidate(flush);
+}
+
+/* The same for one entry in use: only one without access may have been changed and not yet invalidated. */
+PT_INLINE void settle_entry(const struct tree *tree, struct pt_flush *flush, unsigned level, pt_vaddr vaddr,
+                            pt_entry from)
+{
+    bool last = level == last_level(tree);
+
+    if (tree->enc->must_break && !(tree->enc->leaf_flags(tree->format, from, last) & (PT_READ | PT_WRITE | PT_EXECUTE)))
+        settle(tree, flush, vaddr, vaddr + (level_size(tree, level) - 1));
+}
+
+/*
  * The one place where an entry in use becomes another one, and with it break-before-make: where the
  * architecture wants it, the old entry is invalidated everywhere before the new one is there.
  */
 PT_INLINE void replace_entry(const struct tree *tree, struct pt_flush *flush, void *table, size_t index, unsigned level,
                              pt_vaddr vaddr, pt_entry from, pt_entry to)
 {
-    if (tree->enc->must_break && tree->enc->must_break(tree->format, from, to)) {
+    bool was_table = entry_kind(tree, from, level) == ENTRY_TABLE;
+    uint64_t size = level_size(tree, level);
+    /* An invalidation reaches what was cached on the way to its address: each table of the last level needs one. */
+    uint64_t step = was_table ? level_size(tree, last_level(tree) - 1) : size;
+    bool must_break = tree->enc->must_break && tree->enc->must_break(tree->format, from, to);
+
+    if (must_break) {
         store_entry(tree, table, index, 0);
-        pt_flush_add(flush, vaddr, level_size(tree, level), level_size(tree, level));
+    } else {
+        settle_entry(tree, flush, level, vaddr, from);
+        publish_entry(tree, table, index, to);
+    }
+
+    flush->tables_changed |= was_table;
+    pt_flush_add(flush, vaddr, size, step);
+    if (must_break) {
         pt_flush_invalidate(flush);
         publish_entry(tree, table, index, to);
         flush->barrier = true;
-        return;
     }
-    publish_entry(tree, table, index, to);
-    pt_flush_add(flush, vaddr, level_size(tree, level), level_size(tree, level));
 }
 
 /* What entries that were unused and now are used owe. */

@@ -20,9 +20,12 @@ PT_INLINE enum pt_status plan_copy(const struct tree *tree, const struct page_ta
         pt_entry entry = load_entry(tree, own, i);
         enum entry_kind kind = entry_kind(tree, entry, 0);
 
-        if (!slot_is(tree, pt->borrowed, i) &&
-            (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, 0))))
-            return PT_ALREADY_MAPPED;
+        if (!slot_is(tree, &pt->borrowed, i)) {
+            if (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, 0)))
+                return PT_ALREADY_MAPPED;
+            if (slot_is(tree, &pt->lent, i))
+                return PT_SHARED;
+        }
         if (entry_kind(tree, load_entry(tree, other, i), 0) == ENTRY_EMPTY)
             ++*needed;
     }
@@ -50,6 +53,7 @@ PT_INLINE void commit_copy(const struct tree *tree, struct page_table *pt, const
     uint64_t size = level_size(tree, 0);
 
     note_half(tree, pt, vaddr, vaddr + ((uint64_t)(last - first) * size));
+    settle(tree, flush, vaddr, vaddr + ((uint64_t)(last - first) * size + (size - 1)));
     for (size_t i = first; i <= last; i++, vaddr += size) {
         pt_entry old = load_entry(tree, own, i);
         pt_entry entry = load_entry(from, other, i);
@@ -63,13 +67,13 @@ PT_INLINE void commit_copy(const struct tree *tree, struct page_table *pt, const
             publish_entry(tree, own, i, entry);
             owe_new_mapping(tree, flush, vaddr, size, smallest_page(tree), true);
         } else if (old != entry) {
-            flush->tables_changed = true;
             replace_entry(tree, flush, own, i, 0, vaddr, old, entry);
-            if (!slot_is(tree, pt->borrowed, i) && entry_kind(tree, old, 0) == ENTRY_TABLE)
+            if (!slot_is(tree, &pt->borrowed, i) && entry_kind(tree, old, 0) == ENTRY_TABLE)
                 retire_below(tree, flush, old, 0);
         }
-        slot_set(tree, source->lent, i, true);
-        slot_set(tree, pt->borrowed, i, true);
+        if (entry_kind(from, entry, 0) == ENTRY_TABLE)
+            slot_set(tree, &source->lent, i, true);
+        slot_set(tree, &pt->borrowed, i, true);
     }
 }
 

@@ -113,19 +113,19 @@ PT_INLINE unsigned slot_shift(const struct tree *tree)
     return root_bits(tree) > 9 ? root_bits(tree) - 9 : 0;
 }
 
-PT_INLINE bool slot_is(const struct tree *tree, const uint32_t *slots, size_t root_index)
+PT_INLINE bool slot_is(const struct tree *tree, const struct pt_root_slots *slots, size_t root_index)
 {
     size_t slot = root_index >> slot_shift(tree);
 
-    return (slots[slot / 32] >> (slot % 32)) & 1;
+    return (slots->bits[slot / 32] >> (slot % 32)) & 1;
 }
 
-PT_INLINE void slot_set(const struct tree *tree, uint32_t *slots, size_t root_index, bool value)
+PT_INLINE void slot_set(const struct tree *tree, struct pt_root_slots *slots, size_t root_index, bool value)
 {
     size_t slot = root_index >> slot_shift(tree);
     uint32_t bit = UINT32_C(1) << (slot % 32);
 
-    slots[slot / 32] = value ? slots[slot / 32] | bit : slots[slot / 32] & ~bit;
+    slots->bits[slot / 32] = value ? slots->bits[slot / 32] | bit : slots->bits[slot / 32] & ~bit;
 }
 
 /* Where a root may serve either half, remember which one is used: the tables do not tell. */
@@ -133,7 +133,7 @@ PT_INLINE void note_half(const struct tree *tree, struct page_table *pt, pt_vadd
 {
     if (tree->format->address_space == PT_EITHER_HALF)
         for (size_t i = index_of(tree, first, 0); i <= index_of(tree, last, 0); i++)
-            slot_set(tree, pt->upper, i, first >> 63);
+            slot_set(tree, &pt->upper, i, first >> 63);
 }
 
 /* The address whose translated bits these are, as the CPU knows it. */
@@ -303,7 +303,7 @@ PT_INLINE struct place descend(const struct tree *tree, pt_paddr root, pt_vaddr 
 /* vaddr's entry is in a part that another table owns. */
 PT_INLINE bool is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr)
 {
-    return slot_is(tree, pt->borrowed, index_of(tree, vaddr, 0));
+    return slot_is(tree, &pt->borrowed, index_of(tree, vaddr, 0));
 }
 
 #endif

@@ -98,7 +98,7 @@ PT_INLINE pt_flags loongarch_leaf_flags(const struct pt_format *format, pt_entry
     if (entry & LOONGARCH_V)
         flags |= (entry & LOONGARCH_NR ? 0 : PT_READ) | (entry & LOONGARCH_D ? PT_WRITE : 0) |
                  (entry & LOONGARCH_NX ? 0 : PT_EXECUTE);
-    flags |= entry & LOONGARCH_PLV ? PT_USER : 0;
+    flags |= (entry & LOONGARCH_PLV) == LOONGARCH_PLV ? PT_USER : 0;
     flags |= entry & loongarch_global_bit(last_level) ? PT_GLOBAL : 0;
     flags |= index == format->memory_index.device ? PT_DEVICE : 0;
     flags |= index == format->memory_index.uncached ? PT_UNCACHED : 0;

@@ -22,8 +22,8 @@ extern "C" {
 #define PT_AARCH64_ATTR_DEVICE 0   /* Device-nGnRE */
 #define PT_AARCH64_ATTR_NORMAL 1   /* Normal, write-back, read- and write-allocate, both caches */
 #define PT_AARCH64_ATTR_UNCACHED 2 /* Normal, non-cacheable, both caches */
-#define PT_AARCH64_MAIR                                                                                    \
-    ((UINT64_C(0x04) << (8 * PT_AARCH64_ATTR_DEVICE)) | (UINT64_C(0xff) << (8 * PT_AARCH64_ATTR_NORMAL)) | \
+#define PT_AARCH64_MAIR                                                                                                \
+    ((UINT64_C(0x04) << (8 * PT_AARCH64_ATTR_DEVICE)) | (UINT64_C(0xff) << (8 * PT_AARCH64_ATTR_NORMAL)) |             \
      (UINT64_C(0x44) << (8 * PT_AARCH64_ATTR_UNCACHED)))
 
 /* ---- TCR_EL1: 4K granule and 48-bit addresses in both halves ------------------------------------ */
@@ -60,12 +60,18 @@ static inline uint64_t pt_aarch64_tcr(uint64_t id_aa64mmfr0)
 static inline uint8_t pt_aarch64_pa_bits(uint64_t id_aa64mmfr0)
 {
     switch (id_aa64mmfr0 & 0xf) {
-    case 0: return 32;
-    case 1: return 36;
-    case 2: return 40;
-    case 3: return 42;
-    case 4: return 44;
-    default: return 48;
+    case 0:
+        return 32;
+    case 1:
+        return 36;
+    case 2:
+        return 40;
+    case 3:
+        return 42;
+    case 4:
+        return 44;
+    default:
+        return 48;
     }
 }
 

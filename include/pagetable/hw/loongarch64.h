@@ -56,8 +56,8 @@
 #define PT_LOONGARCH_DIR3_SHIFT 39 /* the root */
 
 /* PTbase, PTwidth, Dir1_base, Dir1_width, Dir2_base, Dir2_width; bits 31:30 = 0: entries of 8 bytes */
-#define PT_LOONGARCH_PWCL                                                                         \
-    (PT_LOONGARCH_PAGE_SHIFT | (PT_LOONGARCH_INDEX_BITS << 5) | (PT_LOONGARCH_DIR1_SHIFT << 10) | \
+#define PT_LOONGARCH_PWCL                                                                                              \
+    (PT_LOONGARCH_PAGE_SHIFT | (PT_LOONGARCH_INDEX_BITS << 5) | (PT_LOONGARCH_DIR1_SHIFT << 10) |                      \
      (PT_LOONGARCH_INDEX_BITS << 15) | (PT_LOONGARCH_DIR2_SHIFT << 20) | (PT_LOONGARCH_INDEX_BITS << 25))
 
 /* Dir3_base, Dir3_width; Dir4 is absent */
