@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# The front door. CMake does the building; everything lands in build/.
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CMAKE_FLAGS ?=
+MAKEFLAGS += --no-print-directory
+
+.PHONY: lib run test bench format lint clean help
+
+lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
+	@scripts/setup lib
+	@cmake -S . -B build -DPAGETABLE_TESTS=OFF -DPAGETABLE_EXAMPLES=OFF -DPAGETABLE_BENCH=OFF $(CMAKE_FLAGS)
+	@cmake --build build --parallel $(JOBS)
+	@ls -l build/libpagetable.a
+
+run: ## the hosted example, then a kernel for each architecture in QEMU
+	@scripts/setup run
+	@scripts/run
+
+test: ## every test with gcc, clang, sanitizers and as 32-bit program; freestanding and install checks; kernels in QEMU
+	@scripts/setup test
+	@scripts/test
+
+bench: ## measure
+	@scripts/setup bench
+	@cmake -S . -B build/bench -DPAGETABLE_TESTS=OFF -DPAGETABLE_EXAMPLES=OFF -DPAGETABLE_BENCH=ON
+	@cmake --build build/bench --parallel $(JOBS) --target bench
+
+format: ## clang-format over all C files, in place
+	@scripts/setup format
+	@scripts/lint format
+
+lint: ## clang-tidy over the library and the tests, clang-format as a check
+	@scripts/setup lint
+	@scripts/lint
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this
+	@sed -n 's/^\([a-z]*\): ## /make \1\t/p' Makefile | expand -t 14
