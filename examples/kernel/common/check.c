@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+
+#include <pagetable/hw.h>
+
+pt_vaddr window(const struct kernel *kernel, unsigned half)
+{
+    pt_vaddr quarter = UINT64_C(1) << (kernel->table.format->va_bits - 2);
+
+    return half == 0 ? quarter : 0 - quarter;
+}
+
+const char *half_name(pt_vaddr vaddr)
+{
+    return vaddr >> 63 == 0 ? "lower half" : "upper half";
+}
+
+void must(enum pt_status status, const char *call)
+{
+    if (status != PT_OK)
+        check(false, "%s: %s", call, pt_status_name(status));
+}
+
+void map_page(struct kernel *kernel, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags)
+{
+    PT_FLUSH(flush, kernel_table(kernel, vaddr));
+
+    must(pt_map(kernel_table(kernel, vaddr), vaddr, paddr, page_size, flags, &flush), "pt_map");
+}
+
+void unmap_page(struct kernel *kernel, pt_vaddr vaddr)
+{
+    PT_FLUSH(flush, kernel_table(kernel, vaddr));
+
+    must(pt_unmap(kernel_table(kernel, vaddr), vaddr, NULL, &flush), "pt_unmap");
+}
+
+void protect_page(struct kernel *kernel, pt_vaddr vaddr, pt_flags flags)
+{
+    PT_FLUSH(flush, kernel_table(kernel, vaddr));
+
+    must(pt_protect(kernel_table(kernel, vaddr), vaddr, flags, NULL, &flush), "pt_protect");
+}
+
+bool reads(pt_vaddr vaddr, uint64_t wanted)
+{
+    uint64_t value = ~wanted;
+
+    return !machine_access(ACCESS_READ, vaddr, &value).faulted && value == wanted;
+}
+
+bool writes(pt_vaddr vaddr, uint64_t value)
+{
+    return !machine_access(ACCESS_WRITE, vaddr, &value).faulted;
+}
+
+bool faults(enum access access, pt_vaddr vaddr)
+{
+    uint64_t value = 0;
+    struct access_result result = machine_access(access, vaddr, &value);
+
+    if (result.faulted && result.vaddr != vaddr)
+        note("the CPU reports %lx for an access at %lx", result.vaddr, vaddr);
+    return result.faulted && result.vaddr == vaddr;
+}
+
+void drop_tlb(void)
+{
+    pt_hw_invalidate_begin();
+    pt_hw_invalidate_all();
+    pt_hw_invalidate_end();
+}
+
+pt_paddr frame_new(struct kernel *kernel, uint64_t mark)
+{
+    pt_paddr frame = pt_frame_pool_alloc(&kernel->pool, 1, PT_FRAME_SIZE);
+
+    if (frame == PT_NO_FRAME)
+        check(false, "the frame pool is empty");
+    kernel_memory(frame)[0] = mark;
+    kernel_memory(frame + OFFSET)[0] = mark;
+    return frame;
+}
+
+void frame_free(struct kernel *kernel, pt_paddr frame)
+{
+    pt_frame_pool_dealloc(&kernel->pool, frame, 1);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What this small kernel is made of. */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+#include <pagetable/frame_pool.h>
+#include <pagetable/pagetable.h>
+
+#include "machine.h"
+
+struct kernel {
+    struct pt_frame_pool pool; /* all RAM behind the kernel's image */
+    size_t free_at_start;      /* frames in the pool before the first table was made */
+    size_t tables;             /* frames that are tables now */
+    size_t most_tables;        /* ... and that ever were at once */
+    struct page_table table;   /* the lower half, and the upper one unless that has a root of its own */
+    struct page_table high;    /* the upper half where it has a root of its own, else unused */
+    pt_paddr tagged;           /* memory in which every 8 bytes hold their own physical address */
+    uint64_t tagged_size;
+};
+
+/* In link.ld: where the image's parts lie, as the kernel sees them. */
+extern char kernel_text_start[], kernel_text_end[], kernel_end[];
+
+/* Whether the upper half has a root of its own. */
+static inline bool kernel_has_two_roots(const struct kernel *kernel)
+{
+    return kernel->table.format->address_space == PT_EITHER_HALF;
+}
+
+/* The table in which vaddr is mapped. */
+static inline struct page_table *kernel_table(struct kernel *kernel, pt_vaddr vaddr)
+{
+    return kernel_has_two_roots(kernel) && vaddr >> 63 != 0 ? &kernel->high : &kernel->table;
+}
+
+/* Where the kernel reads and writes physical memory, and the way back. */
+static inline uint64_t *kernel_memory(pt_paddr paddr)
+{
+    return (uint64_t *)(uintptr_t)(paddr + machine_linear_offset);
+}
+
+static inline pt_paddr kernel_physical(const void *memory)
+{
+    return (uintptr_t)memory - machine_linear_offset;
+}
+
+/* memory.c: the frame pool, tagged memory; and a handler that counts tables, with a struct kernel as its ctx. */
+void kernel_set_up_memory(struct kernel *kernel);
+extern const struct pt_handler kernel_handler;
+
+/* main.c: map all that the kernel uses, paddr to paddr, with the largest pages that fit. */
+void kernel_map_linear(struct page_table *table);
+
+/* The checks; each leaves nothing mapped, and ends the run when it sees a wrong result. main.c has their order. */
+
+/* check_table.c */
+void check_linear_map(struct kernel *kernel);
+void check_region(struct kernel *kernel);
+void check_destroy(struct kernel *kernel); /* the last one: turns the MMU off */
+
+/* check_page.c */
+void check_alias(struct kernel *kernel);
+void check_unmap(struct kernel *kernel);
+void check_protect(struct kernel *kernel);
+void check_execute(struct kernel *kernel);
+void check_user(struct kernel *kernel);
+void check_remap(struct kernel *kernel);
+
+/* check_flush.c */
+void check_holes(struct kernel *kernel);
+void check_flush(struct kernel *kernel);
+
+/* check_random.c: so many pages, of these sizes, OR-ed */
+void check_random(struct kernel *kernel, size_t pages, uint64_t sizes);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RISC-V, 64 bits: from reset in machine mode to kernel_main() in supervisor mode, the traps, and the
+ * accesses that may fault. There is no firmware below: the kernel is what runs first.
+ */
+
+#define MSTATUS_MPP_MASK (3 << 11)
+#define MSTATUS_MPP_S (1 << 11)
+#define CAUSE_ECALL_S 9
+#define PMP_ALL 0x1f /* read, write, execute, NAPOT: with an address of all ones, everything */
+
+#define EXIT_DEVICE 0x100000
+#define EXIT_FAILED 0x13333
+
+    .section .bss
+    .balign 16
+    .skip 65536
+stack_top:
+
+    .section .text.boot, "ax"
+    .globl boot_start
+boot_start:
+    csrr t0, mhartid
+    bnez t0, park /* one hart is enough */
+
+    la t0, bss_start
+    la t1, bss_end
+1:
+    sd zero, (t0)
+    addi t0, t0, 8
+    bltu t0, t1, 1b
+
+    la t0, machine_mode_trap
+    csrw mtvec, t0
+
+    /* Without a rule the physical memory protection keeps supervisor mode off everything. */
+    li t0, -1
+    csrw pmpaddr0, t0
+    li t0, PMP_ALL
+    csrw pmpcfg0, t0
+
+    /* Hardware is not to set accessed and dirty bits (menvcfg.ADUE): it faults where they are clear, so
+     * that the checks see that the library sets them. */
+    csrw menvcfg, zero
+
+    /* Supervisor mode takes its own exceptions. */
+    li t0, ~(1 << CAUSE_ECALL_S)
+    csrw medeleg, t0
+    csrw mideleg, zero
+    csrw mie, zero
+    csrw satp, zero
+
+    li t0, MSTATUS_MPP_MASK
+    csrc mstatus, t0
+    li t0, MSTATUS_MPP_S
+    csrs mstatus, t0
+    la t0, supervisor
+    csrw mepc, t0
+    mret
+
+supervisor:
+    la t0, trap_entry
+    csrw stvec, t0
+    la sp, stack_top
+    call kernel_main
+
+park:
+    wfi
+    j park
+
+    .balign 4
+machine_mode_trap: /* nothing is meant to come here */
+    li t0, EXIT_DEVICE
+    li t1, EXIT_FAILED
+    sw t1, (t0)
+    j park
+
+/* ---- Traps -------------------------------------------------------------------------------------- */
+
+    /* Save what a C function may change, on the stack in use; machine_trap may change where it returns to. */
+    .balign 4
+trap_entry:
+    addi sp, sp, -128
+    sd ra, 0(sp)
+    sd t0, 8(sp)
+    sd t1, 16(sp)
+    sd t2, 24(sp)
+    sd a0, 32(sp)
+    sd a1, 40(sp)
+    sd a2, 48(sp)
+    sd a3, 56(sp)
+    sd a4, 64(sp)
+    sd a5, 72(sp)
+    sd a6, 80(sp)
+    sd a7, 88(sp)
+    sd t3, 96(sp)
+    sd t4, 104(sp)
+    sd t5, 112(sp)
+    sd t6, 120(sp)
+    call machine_trap
+    ld ra, 0(sp)
+    ld t0, 8(sp)
+    ld t1, 16(sp)
+    ld t2, 24(sp)
+    ld a0, 32(sp)
+    ld a1, 40(sp)
+    ld a2, 48(sp)
+    ld a3, 56(sp)
+    ld a4, 64(sp)
+    ld a5, 72(sp)
+    ld a6, 80(sp)
+    ld a7, 88(sp)
+    ld t3, 96(sp)
+    ld t4, 104(sp)
+    ld t5, 112(sp)
+    ld t6, 120(sp)
+    addi sp, sp, 128
+    sret
+
+/* ---- Accesses that may fault --------------------------------------------------------------------- */
+
+/*
+ * Each tells machine_trap where to go on: probe_resume, which is zero when no fault is expected. They
+ * return 1 when that happened, else 0. The return address is kept in t2, which no path in between changes.
+ */
+    .macro probe_begin
+    mv t2, ra
+    la t0, 1f
+    la t1, probe_resume
+    sd t0, (t1)
+    .endm
+
+    .macro probe_end
+    li a0, 0
+    j 2f
+1:
+    li a0, 1
+2:
+    la t1, probe_resume
+    sd zero, (t1)
+    jr t2
+    .endm
+
+    .text
+/* int probe_read(pt_vaddr vaddr, uint64_t *value) */
+    .globl probe_read
+probe_read:
+    probe_begin
+    ld t0, (a0)
+    sd t0, (a1)
+    probe_end
+
+/* int probe_write(pt_vaddr vaddr, uint64_t value) */
+    .globl probe_write
+probe_write:
+    probe_begin
+    sd a1, (a0)
+    probe_end
+
+/* int probe_execute(pt_vaddr vaddr) */
+    .globl probe_execute
+probe_execute:
+    probe_begin
+    jalr ra, (a0)
+    probe_end
+
+    .section .note.GNU-stack, "", @progbits

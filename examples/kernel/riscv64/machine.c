@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's "virt" machine. Built once for each format: -DMACHINE_FORMAT=pt_sv48 -DMACHINE_NAME="riscv64-sv48". */
+#include "machine.h"
+
+#include <pagetable/hw/riscv64.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+#define RAM 0x80000000u
+#define SERIAL 0x10000000u
+#define EXIT_DEVICE 0x100000u
+#define DEVICE_FLAGS (PT_READ | PT_WRITE | PT_DEVICE)
+
+const char machine_name[] = MACHINE_NAME;
+const struct pt_format *const machine_format = &MACHINE_FORMAT;
+const struct machine_region machine_regions[] = {
+    {"RAM", RAM, 256 * MIB, PT_READ | PT_WRITE},
+    {"serial line", SERIAL, PT_4K, DEVICE_FLAGS},
+    {"exit device", EXIT_DEVICE, PT_4K, DEVICE_FLAGS},
+    {NULL, 0, 0, 0},
+};
+const uintptr_t machine_linear_offset = 0;
+const uint32_t machine_return_instruction = 0x00008067; /* jalr zero, 0(ra) */
+const bool machine_shows_no_execute = true;
+const bool machine_guards_user_pages = true;
+const bool machine_remap_invalidates = false;
+const bool machine_translate_reads = true;
+
+/* ---- Serial line, exit ------------------------------------------------------------------------- */
+
+#define SERIAL_STATUS 5u
+#define SERIAL_CAN_SEND 0x20u
+#define EXIT_PASSED 0x5555u
+#define EXIT_FAILED 0x13333u /* status 1 */
+
+void machine_put_char(char c)
+{
+    volatile uint8_t *serial = (volatile uint8_t *)(uintptr_t)SERIAL;
+
+    while ((serial[SERIAL_STATUS] & SERIAL_CAN_SEND) == 0)
+        ;
+    serial[0] = (uint8_t)c;
+}
+
+_Noreturn void machine_exit(bool passed)
+{
+    *(volatile uint32_t *)(uintptr_t)EXIT_DEVICE = passed ? EXIT_PASSED : EXIT_FAILED;
+    for (;;)
+        __asm__ volatile("wfi");
+}
+
+/* ---- The MMU ----------------------------------------------------------------------------------- */
+
+void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
+{
+    uint64_t satp;
+
+    (void)upper; /* one root for both halves */
+    pt_hw_load_root(lower);
+    __asm__ volatile("csrr %0, satp" : "=r"(satp));
+    if (satp != pt_riscv_satp(lower, 0))
+        kernel_panic("satp, the hart does not have this mode", satp, 0, 0);
+}
+
+void machine_disable_mmu(void)
+{
+    __asm__ volatile("csrw satp, zero" : : : "memory");
+    pt_hw_invalidate_all();
+}
+
+/* ---- Traps and accesses ------------------------------------------------------------------------ */
+
+#define CAUSE_FETCH_PAGE_FAULT 12
+#define CAUSE_LOAD_PAGE_FAULT 13
+#define CAUSE_STORE_PAGE_FAULT 15
+
+/* boot.S */
+int probe_read(pt_vaddr vaddr, uint64_t *value);
+int probe_write(pt_vaddr vaddr, uint64_t value);
+int probe_execute(pt_vaddr vaddr);
+
+void machine_trap(void); /* what boot.S calls */
+
+uint64_t probe_resume; /* set by the probes in boot.S */
+static pt_vaddr probe_fault;
+
+void machine_trap(void)
+{
+    uint64_t cause, pc, vaddr;
+
+    __asm__ volatile("csrr %0, scause" : "=r"(cause));
+    __asm__ volatile("csrr %0, sepc" : "=r"(pc));
+    __asm__ volatile("csrr %0, stval" : "=r"(vaddr));
+    if (probe_resume == 0 ||
+        (cause != CAUSE_FETCH_PAGE_FAULT && cause != CAUSE_LOAD_PAGE_FAULT && cause != CAUSE_STORE_PAGE_FAULT))
+        kernel_panic("trap", cause, pc, vaddr);
+    probe_fault = vaddr;
+    __asm__ volatile("csrw sepc, %0" : : "r"(probe_resume));
+}
+
+struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    int faulted;
+
+    if (access == ACCESS_READ)
+        faulted = probe_read(vaddr, value);
+    else if (access == ACCESS_WRITE)
+        faulted = probe_write(vaddr, *value);
+    else
+        faulted = probe_execute(vaddr);
+    return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
+}
+
+void machine_sync_instructions(void)
+{
+    __asm__ volatile("fence.i" : : : "memory");
+}
+
+bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
+{
+    int faulted;
+
+    __asm__ volatile("csrs sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory"); /* user pages count, too */
+    faulted = probe_read(vaddr, paddr);
+    __asm__ volatile("csrc sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory");
+    return faulted == 0;
+}
