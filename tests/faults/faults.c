@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every call that allocates, failing at every allocation: nothing changes, nothing leaks, and the same
+ * call succeeds when there is memory again. And allocators that change the table while they serve it.
+ */
+#include "formats.h"
+#include "memory.h"
+#include "snapshot.h"
+#include "test.h"
+
+#define PADDR PT_512G /* a multiple of every page size in use */
+#define RW (PT_READ | PT_WRITE)
+
+/* ---- Calls that need tables ---------------------------------------------------------------------- */
+
+static uint64_t small(const struct fixture *fixture)
+{
+    return format_smallest(fixture->format);
+}
+
+/* What a table of the last level translates. */
+static uint64_t leaf_table(const struct fixture *fixture)
+{
+    return format_entry_size(fixture->format, fixture->format->levels - 2u);
+}
+
+static enum pt_status map_smallest(struct fixture *fixture)
+{
+    return pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush);
+}
+
+static enum pt_status map_second_smallest(struct fixture *fixture)
+{
+    uint64_t size = format_larger(fixture->format, small(fixture));
+
+    return pt_map(&fixture->table, 3 * size, PADDR, size, RW, &fixture->flush);
+}
+
+static enum pt_status map_largest(struct fixture *fixture)
+{
+    uint64_t size = format_largest(fixture->format);
+
+    return pt_map(&fixture->table, 3 * size, PADDR, size, RW, &fixture->flush);
+}
+
+static enum pt_status map_last_page(struct fixture *fixture)
+{
+    return pt_map(&fixture->table, 0 - small(fixture), PADDR, small(fixture), RW, &fixture->flush);
+}
+
+static enum pt_status map_no_access(struct fixture *fixture)
+{
+    return pt_map(&fixture->table, 0, PADDR, small(fixture), 0, &fixture->flush);
+}
+
+static enum pt_status map_region_of_three_tables(struct fixture *fixture)
+{
+    return pt_map_region(&fixture->table, leaf_table(fixture) - small(fixture), PADDR,
+                         leaf_table(fixture) + 2 * small(fixture), RW, 0, &fixture->flush);
+}
+
+/* Crosses a root entry, so that tables of every level are needed twice. */
+static enum pt_status map_region_across_a_root_entry(struct fixture *fixture)
+{
+    uint64_t unit = format_entry_size(fixture->format, 0);
+
+    return pt_map_region(&fixture->table, unit - 2 * small(fixture), PADDR, 4 * small(fixture), RW, 0, &fixture->flush);
+}
+
+/* Small pages, then larger ones, and small ones at the end. */
+static enum pt_status map_region_of_all_sizes(struct fixture *fixture)
+{
+    uint64_t largest = format_largest(fixture->format);
+    uint64_t before = leaf_table(fixture) + small(fixture);
+
+    return pt_map_region(&fixture->table, largest - before, PADDR + largest - before, 2 * before + largest, RW,
+                         PT_ALLOW_HUGE, &fixture->flush);
+}
+
+static enum pt_status map_region_to_the_end(struct fixture *fixture)
+{
+    uint64_t size = leaf_table(fixture) + small(fixture);
+
+    return pt_map_region(&fixture->table, 0 - size, PADDR, size, RW, 0, &fixture->flush);
+}
+
+static pt_paddr every_other_frame(void *arg, pt_vaddr vaddr)
+{
+    (void)arg;
+    return PADDR + (vaddr << 1) % UINT64_C(0x10000000);
+}
+
+static pt_paddr frame_of_the_same_number(void *arg, pt_vaddr vaddr)
+{
+    (void)arg;
+    return vaddr;
+}
+
+static enum pt_status map_region_with_scattered(struct fixture *fixture)
+{
+    return pt_map_region_with(&fixture->table, leaf_table(fixture) - small(fixture), every_other_frame, NULL,
+                              leaf_table(fixture) + 2 * small(fixture), RW, PT_ALLOW_HUGE, &fixture->flush);
+}
+
+static enum pt_status map_region_with_contiguous(struct fixture *fixture)
+{
+    return pt_map_region_with(&fixture->table, leaf_table(fixture) - small(fixture), frame_of_the_same_number, NULL,
+                              3 * leaf_table(fixture) + 2 * small(fixture), RW, PT_ALLOW_HUGE, &fixture->flush);
+}
+
+struct call {
+    const char *name;
+    enum pt_status (*run)(struct fixture *fixture);
+    bool may_need_nothing; /* a format may have a leaf for it in the root */
+};
+
+static const struct call calls[] = {
+    {"map_smallest", map_smallest, false},
+    {"map_second_smallest", map_second_smallest, false},
+    {"map_largest", map_largest, true},
+    {"map_last_page", map_last_page, false},
+    {"map_no_access", map_no_access, false},
+    {"map_region_of_three_tables", map_region_of_three_tables, false},
+    {"map_region_across_a_root_entry", map_region_across_a_root_entry, false},
+    {"map_region_of_all_sizes", map_region_of_all_sizes, false},
+    {"map_region_to_the_end", map_region_to_the_end, false},
+    {"map_region_with_scattered", map_region_with_scattered, false},
+    {"map_region_with_contiguous", map_region_with_contiguous, false},
+};
+
+/* ---- Failing at each allocation -------------------------------------------------------------------- */
+
+/* Something mapped and something owed, far from where the calls map, so that "nothing" can change. */
+static void have_something(struct fixture *fixture)
+{
+    pt_vaddr vaddr = 40 * format_entry_size(fixture->format, 0);
+
+    assert_ok(pt_map_region(&fixture->table, vaddr, PADDR, 3 * small(fixture), RW, 0, &fixture->flush));
+    assert_ok(pt_unmap(&fixture->table, vaddr + small(fixture), NULL, &fixture->flush));
+    assert_true(fixture->flush.range_count > 0);
+}
+
+/* Run the call until it has all the memory it wants; *failures is how often it had not. */
+static void fail_until_it_works(struct fixture *fixture, const struct call *call,
+                                void (*fail_at)(struct memory *memory, size_t n), size_t *failures)
+{
+    struct snapshot before;
+    enum pt_status status;
+    size_t allocations;
+
+    snapshot_take(&before, &fixture->table, &fixture->flush, fixture->memory);
+    for (*failures = 0;; ++*failures) {
+        memory_hold(fixture->memory);
+        fail_at(fixture->memory, *failures + 1);
+        allocations = fixture->memory->allocations;
+        status = call->run(fixture);
+        if (status == PT_OK)
+            break;
+        assert_status(status, PT_NO_MEMORY);
+        assert_unchanged(&before);
+        assert_true(fixture->memory->allocations - allocations <= *failures);
+        assert_true(*failures < 1000);
+    }
+    memory_fail_never(fixture->memory);
+    /* A call that works takes no more than it keeps. */
+    assert_int_equal(fixture->memory->taken - before.taken, fixture->memory->allocations - allocations);
+    assert_int_equal(fixture->memory->taken - before.taken, *failures);
+    snapshot_end(&before);
+}
+
+static void failed_mapping_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct pt_format *format = fixture->format;
+
+    for (size_t i = 0; i < TESTS_COUNT(calls); i++) {
+        for (int once = 0; once < 2; once++) {
+            void *inner = (void *)(uintptr_t)format;
+            struct fixture *fresh;
+            size_t failures;
+
+            assert_int_equal(fixture_set_up(&inner), 0);
+            fresh = inner;
+            have_something(fresh);
+            fail_until_it_works(fresh, &calls[i], once ? memory_fail_once : memory_fail_after, &failures);
+            if (failures == 0 && !calls[i].may_need_nothing)
+                fail_msg("%s allocated nothing", calls[i].name);
+            assert_status(calls[i].run(fresh), PT_ALREADY_MAPPED);
+            assert_int_equal(fixture_tear_down(&inner), 0);
+        }
+    }
+}
+
+/* The tables are there, the call needs fewer frames; what is there must survive. */
+static void failed_mapping_beside_others_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t table = leaf_table(fixture);
+    struct call call = {"map_region_of_three_tables", map_region_of_three_tables, false};
+    size_t failures;
+
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, 2 * table + small(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    pt_flush(&fixture->flush);
+    fail_until_it_works(fixture, &call, memory_fail_after, &failures);
+    assert_int_equal(failures, 1); /* the table in the middle */
+    assert_mapped(&fixture->table, 0, PADDR, small(fixture), RW);
+    assert_mapped(&fixture->table, 2 * table + small(fixture), PADDR, small(fixture), RW);
+    assert_mapped(&fixture->table, table - small(fixture), PADDR, small(fixture), RW);
+    assert_mapped(&fixture->table, 2 * table, PADDR + table + small(fixture), small(fixture), RW);
+}
+
+static void conflict_costs_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t table = leaf_table(fixture);
+
+    assert_ok(pt_map(&fixture->table, 2 * table, PADDR, small(fixture), RW, &fixture->flush));
+    memory_fail_after(fixture->memory, 1);
+    assert_refused(fixture, map_region_of_three_tables(fixture), PT_ALREADY_MAPPED);
+    assert_int_equal(fixture->memory->taken, 1 + fixture->format->levels - 1u);
+}
+
+static void huge_page_over_empty_tables_needs_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t largest = format_largest(fixture->format);
+
+    assert_ok(pt_map_region(&fixture->table, 0, PADDR, 2 * leaf_table(fixture), RW, 0, &fixture->flush));
+    for (pt_vaddr vaddr = 0; vaddr < 2 * leaf_table(fixture); vaddr += small(fixture))
+        assert_ok(pt_unmap(&fixture->table, vaddr, NULL, &fixture->flush));
+    pt_flush(&fixture->flush);
+    memory_hold(fixture->memory);
+    memory_fail_after(fixture->memory, 1);
+    assert_ok(pt_map(&fixture->table, 0, PADDR, largest, RW, &fixture->flush));
+    assert_mapped(&fixture->table, largest - 1, PADDR + largest - 1, largest, RW);
+    pt_flush(&fixture->flush);
+    assert_int_equal(fixture->memory->taken, 1 + format_level_of(fixture->format, largest));
+}
+
+static void failed_create_leaves_nothing(void **state)
+{
+    const struct pt_format *format = *state;
+    struct page_table zero = {.root = 0};
+    struct page_table table;
+    struct memory memory;
+
+    memory_init(&memory, MEMORY_BASE, 16);
+    for (size_t n = 1;; n++) {
+        enum pt_status status;
+
+        memset(&table, 0xA5, sizeof(table));
+        memory_fail_after(&memory, n);
+        status = pt_create(&table, format, &memory.handler, &memory);
+        if (status == PT_OK) {
+            assert_true(n > 1);
+            break;
+        }
+        assert_status(status, PT_NO_MEMORY);
+        assert_memory_equal(&table, &zero, sizeof(table));
+        assert_int_equal(memory.taken, 0);
+        pt_destroy(&table);
+    }
+    pt_destroy(&table);
+    memory_end(&memory);
+}
+
+/* ---- Sharing --------------------------------------------------------------------------------------- */
+
+static void failed_copy_changes_neither_table(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t unit = format_entry_size(fixture->format, 0);
+    struct page_table copy;
+    struct pt_flush flush;
+    struct snapshot source_before;
+    struct snapshot copy_before;
+
+    /* Slot 1 of the source is in use, 0, 2 and 3 get a table each. The copy has an empty table in 2. */
+    assert_ok(pt_map(&fixture->table, unit, PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_create(&copy, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&flush, &copy);
+    assert_ok(pt_map(&copy, 2 * unit, PADDR, small(fixture), RW, &flush));
+    assert_ok(pt_unmap(&copy, 2 * unit, NULL, &flush));
+
+    snapshot_take(&source_before, &fixture->table, &fixture->flush, fixture->memory);
+    snapshot_take(&copy_before, &copy, &flush, fixture->memory);
+    memory_hold(fixture->memory);
+    for (size_t n = 1; n <= 3; n++) {
+        memory_fail_after(fixture->memory, n);
+        assert_status(pt_copy_from(&copy, &fixture->table, 0, 4 * unit, &flush), PT_NO_MEMORY);
+        assert_unchanged(&source_before);
+        assert_unchanged(&copy_before);
+        memory_fail_once(fixture->memory, n);
+        assert_status(pt_copy_from(&copy, &fixture->table, 0, 4 * unit, &flush), PT_NO_MEMORY);
+        assert_unchanged(&source_before);
+        assert_unchanged(&copy_before);
+    }
+    memory_fail_after(fixture->memory, 4);
+    assert_ok(pt_copy_from(&copy, &fixture->table, 0, 4 * unit, &flush));
+    assert_int_equal(fixture->memory->taken, source_before.taken + 3);
+    memory_fail_never(fixture->memory);
+    assert_mapped(&copy, unit, PADDR, small(fixture), RW);
+    snapshot_end(&source_before);
+    snapshot_end(&copy_before);
+
+    pt_flush(&flush);
+    pt_destroy(&copy);
+}
+
+/* ---- Allocators that change the table while they serve it -------------------------------------------- */
+
+struct meddler {
+    struct page_table *table;
+    pt_vaddr vaddr;
+    uint64_t page_size;
+    uint64_t unmap; /* so much from vaddr on, instead of mapping */
+    size_t in;      /* at the how-manieth allocation */
+    size_t times;
+};
+
+static void meddle(void *arg, struct memory *memory)
+{
+    struct meddler *meddler = arg;
+    struct pt_flush flush;
+
+    (void)memory;
+    if (meddler->in == 0 || --meddler->in > 0)
+        return;
+    meddler->times++;
+    pt_flush_init(&flush, meddler->table);
+    if (meddler->unmap)
+        assert_ok(pt_unmap_region(meddler->table, meddler->vaddr, meddler->unmap, PT_SKIP_HOLES, &flush));
+    else
+        assert_ok(pt_map(meddler->table, meddler->vaddr, 0, meddler->page_size, PT_READ, &flush));
+    pt_flush(&flush);
+}
+
+static void let_meddle(struct fixture *fixture, struct meddler *meddler)
+{
+    fixture->memory->on_alloc = meddle;
+    fixture->memory->on_alloc_arg = meddler;
+}
+
+/*
+ * `call` with an allocator that maps the page at `vaddr` at the n-th allocation, for each n: both mappings
+ * stand, or the call answers `expected` and only the allocator's stands. No frame is taken in vain.
+ */
+static void meddle_with_each_call(const struct pt_format *format, pt_vaddr vaddr, uint64_t page_size,
+                                  enum pt_status (*call)(struct fixture *fixture), enum pt_status expected)
+{
+    for (size_t n = 1;; n++) {
+        void *inner = (void *)(uintptr_t)format;
+        struct fixture *fixture;
+        struct meddler meddler = {.vaddr = vaddr, .page_size = page_size, .in = n};
+        enum pt_status status;
+
+        assert_int_equal(fixture_set_up(&inner), 0);
+        fixture = inner;
+        meddler.table = &fixture->table;
+        let_meddle(fixture, &meddler);
+        status = call(fixture);
+        fixture->memory->on_alloc = NULL;
+
+        if (meddler.times == 0) {
+            assert_ok(status);
+            assert_true(n > 1);
+            assert_int_equal(fixture_tear_down(&inner), 0);
+            return;
+        }
+        assert_status(status, expected);
+        assert_mapped(&fixture->table, vaddr, 0, page_size, PT_READ);
+        if (status == PT_OK) {
+            assert_status(call(fixture), PT_ALREADY_MAPPED);
+        } else {
+            /* What is left is what mapping the page alone would have left. */
+            size_t taken = fixture->memory->taken;
+
+            assert_int_equal(taken, 1 + format_level_of(format, page_size));
+        }
+        assert_ok(pt_unmap_region(&fixture->table, 0, format_lower_last(format) + 1, PT_SKIP_HOLES, &fixture->flush));
+        if (format_upper_first(format))
+            assert_ok(pt_unmap_region(&fixture->table, format_upper_first(format), format_lower_last(format) + 1,
+                                      PT_SKIP_HOLES, &fixture->flush));
+        pt_flush(&fixture->flush);
+        assert_int_equal(fixture->memory->taken, 1);
+        assert_int_equal(fixture_tear_down(&inner), 0);
+    }
+}
+
+static void allocator_that_maps_elsewhere_is_served(void **state)
+{
+    struct fixture *fixture = *state;
+    pt_vaddr vaddr = 50 * format_entry_size(fixture->format, 0);
+
+    meddle_with_each_call(fixture->format, vaddr, small(fixture), map_smallest, PT_OK);
+    meddle_with_each_call(fixture->format, vaddr, small(fixture), map_region_across_a_root_entry, PT_OK);
+    meddle_with_each_call(fixture->format, vaddr, small(fixture), map_region_of_all_sizes, PT_OK);
+    meddle_with_each_call(fixture->format, vaddr, small(fixture), map_region_with_scattered, PT_OK);
+}
+
+static void allocator_that_maps_into_the_table_about_to_be_made_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t unit = format_entry_size(fixture->format, 0);
+
+    meddle_with_each_call(fixture->format, 5 * small(fixture), small(fixture), map_smallest, PT_OK);
+    meddle_with_each_call(fixture->format, unit - 3 * small(fixture), small(fixture), map_region_across_a_root_entry,
+                          PT_OK);
+    meddle_with_each_call(fixture->format, unit + 2 * small(fixture), small(fixture), map_region_across_a_root_entry,
+                          PT_OK);
+    meddle_with_each_call(fixture->format, leaf_table(fixture) - 2 * small(fixture), small(fixture),
+                          map_region_with_scattered, PT_OK);
+}
+
+static void allocator_that_maps_the_page_itself_makes_the_call_refuse(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t unit = format_entry_size(fixture->format, 0);
+
+    meddle_with_each_call(fixture->format, 0, small(fixture), map_smallest, PT_ALREADY_MAPPED);
+    meddle_with_each_call(fixture->format, unit - small(fixture), small(fixture), map_region_across_a_root_entry,
+                          PT_ALREADY_MAPPED);
+    meddle_with_each_call(fixture->format, unit + small(fixture), small(fixture), map_region_across_a_root_entry,
+                          PT_ALREADY_MAPPED);
+    meddle_with_each_call(fixture->format, 2 * leaf_table(fixture), small(fixture), map_region_with_scattered,
+                          PT_ALREADY_MAPPED);
+}
+
+static void allocator_that_maps_a_huge_page_there_makes_the_call_refuse(void **state)
+{
+    struct fixture *fixture = *state;
+
+    meddle_with_each_call(fixture->format, 0, leaf_table(fixture), map_smallest, PT_MAPPED_TO_HUGE_PAGE);
+    meddle_with_each_call(fixture->format, 2 * leaf_table(fixture), leaf_table(fixture), map_region_with_scattered,
+                          PT_MAPPED_TO_HUGE_PAGE);
+}
+
+/* The call counted on tables that are gone when it has its frames. */
+static void allocator_that_retires_tables_is_served(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t unit = format_entry_size(fixture->format, 0);
+    struct meddler meddler = {.table = &fixture->table, .vaddr = 0, .unmap = unit, .in = 1};
+
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    pt_flush(&fixture->flush);
+    let_meddle(fixture, &meddler);
+    assert_ok(map_region_across_a_root_entry(fixture));
+    fixture->memory->on_alloc = NULL;
+    assert_int_equal(meddler.times, 1);
+    assert_not_mapped(&fixture->table, 0);
+    assert_mapped(&fixture->table, unit - small(fixture), PADDR + small(fixture), small(fixture), RW);
+    assert_mapped(&fixture->table, unit, PADDR + 2 * small(fixture), small(fixture), RW);
+    assert_int_equal(fixture->memory->taken, 1 + 2 * (fixture->format->levels - 1u));
+}
+
+/* Out of memory after the allocator has changed the table: what it did stays, what the call took goes. */
+static void failure_after_meddling_gives_back_only_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+    struct meddler meddler = {
+        .table = &fixture->table,
+        .vaddr = 50 * format_entry_size(fixture->format, 0),
+        .page_size = small(fixture),
+        .in = 1,
+    };
+
+    let_meddle(fixture, &meddler);
+    memory_fail_after(fixture->memory, fixture->format->levels + 1u);
+    assert_status(map_smallest(fixture), PT_NO_MEMORY);
+    fixture->memory->on_alloc = NULL;
+    memory_fail_never(fixture->memory);
+    assert_mapped(&fixture->table, meddler.vaddr, 0, small(fixture), PT_READ);
+    assert_int_equal(fixture->memory->taken, fixture->format->levels);
+    assert_ok(map_smallest(fixture));
+}
+
+static void allocator_that_maps_in_the_source_is_seen_by_the_copy(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t unit = format_entry_size(fixture->format, 0);
+    struct page_table copy;
+    struct pt_flush flush;
+    struct meddler meddler = {.table = &fixture->table, .vaddr = unit, .page_size = small(fixture), .in = 1};
+
+    assert_ok(pt_create(&copy, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&flush, &copy);
+    let_meddle(fixture, &meddler);
+    assert_ok(pt_copy_from(&copy, &fixture->table, 0, 2 * unit, &flush));
+    fixture->memory->on_alloc = NULL;
+    assert_int_equal(meddler.times, 1);
+    assert_mapped(&fixture->table, unit, 0, small(fixture), PT_READ);
+    assert_mapped(&copy, unit, 0, small(fixture), PT_READ);
+    /* the two roots, the empty table of slot 0, the tables of slot 1 */
+    assert_int_equal(fixture->memory->taken, 2 + 1 + fixture->format->levels - 1u);
+    pt_flush(&flush);
+    pt_destroy(&copy);
+}
+
+static void allocator_that_maps_in_the_copy_makes_the_copy_refuse(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t unit = format_entry_size(fixture->format, 0);
+    struct page_table copy;
+    struct pt_flush flush;
+    struct meddler meddler = {.table = &copy, .vaddr = unit, .page_size = small(fixture), .in = 1};
+
+    assert_ok(pt_create(&copy, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&flush, &copy);
+    let_meddle(fixture, &meddler);
+    assert_status(pt_copy_from(&copy, &fixture->table, 0, 2 * unit, &flush), PT_ALREADY_MAPPED);
+    fixture->memory->on_alloc = NULL;
+    assert_int_equal(meddler.times, 1);
+    assert_mapped(&copy, unit, 0, small(fixture), PT_READ);
+    assert_int_equal(fixture->memory->taken, 2 + fixture->format->levels - 1u);
+    pt_flush(&flush);
+    pt_destroy(&copy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTS_OF_EACH_FORMAT(failed_mapping_changes_nothing),
+        TESTS_OF_EACH_FORMAT(failed_mapping_beside_others_changes_nothing),
+        TESTS_OF_EACH_FORMAT(conflict_costs_no_memory),
+        TESTS_OF_EACH_FORMAT(huge_page_over_empty_tables_needs_no_memory),
+        TESTS_OF_EACH_FORMAT_WITH(failed_create_leaves_nothing, NULL, NULL),
+        TESTS_OF_EACH_FORMAT(failed_copy_changes_neither_table),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_elsewhere_is_served),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_into_the_table_about_to_be_made_loses_nothing),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_the_page_itself_makes_the_call_refuse),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_a_huge_page_there_makes_the_call_refuse),
+        TESTS_OF_EACH_FORMAT(allocator_that_retires_tables_is_served),
+        TESTS_OF_EACH_FORMAT(failure_after_meddling_gives_back_only_its_own),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_in_the_source_is_seen_by_the_copy),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_in_the_copy_makes_the_copy_refuse),
+    };
+
+    return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
+}

@@ -1,0 +1,1334 @@
+/* SPDX-License-Identifier: MIT */
+/* What each call leaves owed to the TLB, that it is paid before a table is freed, and break-before-make. */
+#include "formats.h"
+#include "memory.h"
+#include "slot.h"
+#include "snapshot.h"
+#include "test.h"
+
+#define RW (PT_READ | PT_WRITE)
+#define RX (PT_READ | PT_EXECUTE)
+
+/** What the architectures' manuals ask for. */
+struct flush_facts {
+    const char *name;
+    uint8_t new_mapping_owes;
+    bool breaks_before_make;
+};
+
+static const struct flush_facts flush_facts[] = {
+    {"pt_x86_64", PT_OWES_NOTHING, false}, {"pt_aarch64", PT_OWES_BARRIER, true},    {"pt_sv39", PT_OWES_FLUSH, false},
+    {"pt_sv48", PT_OWES_FLUSH, false},     {"pt_loongarch64", PT_OWES_FLUSH, false},
+};
+
+static const struct flush_facts *facts_of(const struct pt_format *format)
+{
+    const char *name = format_facts(format)->name;
+
+    for (size_t i = 0; i < TESTS_COUNT(flush_facts); i++)
+        if (strcmp(flush_facts[i].name, name) == 0)
+            return &flush_facts[i];
+    fail_msg("flush.c has no facts about %s", name);
+    return NULL;
+}
+
+/* ---- Reading a flush --------------------------------------------------------------------------- */
+
+static void check_owes_nothing(const struct pt_flush *flush)
+{
+    assert_false(flush->everything);
+    assert_false(flush->tables_changed);
+    assert_false(flush->barrier);
+    assert_int_equal(flush->range_count, 0);
+    assert_hex_equal(flush->retired, PT_NO_FRAME);
+}
+
+/** Exactly one range, and that one. */
+static void check_owes_range(const struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size)
+{
+    assert_false(flush->everything);
+    assert_int_equal(flush->range_count, 1);
+    assert_hex_equal(flush->ranges[0].vaddr, vaddr);
+    assert_hex_equal(flush->ranges[0].size, size);
+    assert_hex_equal(flush->ranges[0].page_size, page_size);
+}
+
+static bool is_in(const struct pt_flush_range *range, pt_vaddr vaddr)
+{
+    return vaddr - range->vaddr < range->size;
+}
+
+/**
+ * Whoever invalidates one address per page_size of each range hits every page of [vaddr, vaddr + size),
+ * which are page_size large: no range that holds one goes in larger steps.
+ */
+static void check_covers(const struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size)
+{
+    if (flush->everything)
+        return;
+    for (uint64_t offset = 0; offset < size; offset += page_size) {
+        bool hit = false;
+
+        for (unsigned i = 0; i < flush->range_count && !hit; i++)
+            hit = is_in(&flush->ranges[i], vaddr + offset) && flush->ranges[i].page_size <= page_size;
+        if (!hit)
+            fail_msg("the page of 0x%" PRIx64 " at 0x%" PRIx64 " is not invalidated", page_size, vaddr + offset);
+    }
+}
+
+/** The ranges are sound by themselves: whole pages, none that wraps. */
+static void check_ranges_are_sound(const struct pt_format *format, const struct pt_flush *flush)
+{
+    for (unsigned i = 0; i < flush->range_count; i++) {
+        const struct pt_flush_range *range = &flush->ranges[i];
+
+        assert_true(range->size > 0);
+        assert_true(range->page_size >= format_smallest(format));
+        assert_hex_equal(range->vaddr % range->page_size, 0);
+        assert_hex_equal(range->size % range->page_size, 0);
+        if (range->vaddr + (range->size - 1) < range->vaddr)
+            fail_msg("the range of 0x%" PRIx64 " at 0x%" PRIx64 " wraps", range->size, range->vaddr);
+    }
+}
+
+/** Carry out, and forget that it was done: the next call starts afresh. */
+static void settle(struct fixture *f)
+{
+    pt_flush(&f->flush);
+    memory_forget_flushes(f->memory);
+}
+
+static pt_vaddr some_page(uint64_t page_size)
+{
+    return 3 * page_size;
+}
+
+static uint64_t *slot_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_size)
+{
+    struct pt_visit visit = visit_of(&f->table, vaddr, format_level_of(f->format, page_size));
+
+    return slot_of(f->memory, &visit);
+}
+
+/* ---- New mappings ------------------------------------------------------------------------------ */
+
+static void the_formats_owe_for_new_mappings_what_the_manuals_say(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->format->new_mapping_owes, facts_of(f->format)->new_mapping_owes);
+}
+
+static void check_owes_new_mapping(const struct fixture *f, pt_vaddr vaddr, uint64_t size, uint64_t page_size,
+                                   bool tables_linked)
+{
+    const struct pt_flush *flush = &f->flush;
+
+    assert_hex_equal(flush->retired, PT_NO_FRAME);
+    switch (facts_of(f->format)->new_mapping_owes) {
+    case PT_OWES_NOTHING:
+        check_owes_nothing(flush);
+        break;
+    case PT_OWES_BARRIER:
+        assert_true(flush->barrier);
+        assert_false(flush->everything);
+        assert_int_equal(flush->range_count, 0);
+        break;
+    default:
+        check_owes_range(flush, vaddr, size, page_size);
+        assert_int_equal(flush->tables_changed, tables_linked);
+        break;
+    }
+}
+
+static void a_page_mapped_over_nothing_owes_what_the_format_says(void **state)
+{
+    struct fixture *f = *state;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+        bool links = format_level_of(f->format, size) > 0;
+
+        assert_ok(pt_map(&f->table, vaddr, 0, size, RW, &f->flush));
+        check_owes_new_mapping(f, vaddr, size, size, links);
+        settle(f);
+
+        /* Its neighbour is in the same table. */
+        assert_ok(pt_map(&f->table, vaddr + size, 0, size, RW, &f->flush));
+        check_owes_new_mapping(f, vaddr + size, size, size, false);
+        settle(f);
+
+        /* And so is the page that was there before. */
+        assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+        settle(f);
+        assert_ok(pt_map(&f->table, vaddr, 0, size, RW, &f->flush));
+        check_owes_new_mapping(f, vaddr, size, size, false);
+        settle(f);
+
+        assert_ok(pt_unmap_region(&f->table, 0, format_lower_last(f->format) + 1, PT_SKIP_HOLES, &f->flush));
+        settle(f);
+    }
+}
+
+static void a_region_mapped_over_nothing_owes_what_the_format_says(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    pt_vaddr vaddr = huge - 3 * small;
+    uint64_t size = 2 * huge + 5 * small;
+
+    assert_ok(pt_map_region(&f->table, vaddr, vaddr, size, RW, 0, &f->flush));
+    check_owes_new_mapping(f, vaddr, size, small, true);
+    settle(f);
+    assert_ok(pt_unmap_region(&f->table, vaddr, size, 0, &f->flush));
+    settle(f);
+
+    /* With huge pages in the middle, small ones at the ends: no coarser steps than these. */
+    assert_ok(pt_map_region(&f->table, vaddr, vaddr, size, RW, PT_ALLOW_HUGE, &f->flush));
+    if (facts_of(f->format)->new_mapping_owes == PT_OWES_FLUSH) {
+        check_ranges_are_sound(f->format, &f->flush);
+        check_covers(&f->flush, vaddr, huge - vaddr, small);
+        check_covers(&f->flush, huge, 2 * huge, huge);
+        check_covers(&f->flush, 3 * huge, 2 * small, small);
+    } else {
+        check_owes_new_mapping(f, vaddr, size, small, true);
+    }
+    settle(f);
+}
+
+static void new_mappings_do_not_call_flush_tlb_where_nothing_is_owed(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+    bool owed = facts_of(f->format)->new_mapping_owes == PT_OWES_FLUSH;
+
+    if (facts_of(f->format)->new_mapping_owes == PT_OWES_BARRIER)
+        skip(); /* flush_tlb may be told of a barrier or not */
+
+    for (unsigned i = 0; i < 40; i++)
+        assert_ok(pt_map(&f->table, 2 * i * small, 0, small, RW, &f->flush));
+    assert_ok(pt_map_region(&f->table, PT_1G, 0, 8 * small, RW, PT_ALLOW_HUGE, &f->flush));
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, owed ? 1 : 0);
+}
+
+/* ---- Pages that change ------------------------------------------------------------------------- */
+
+static void unmap_owes_the_whole_page(void **state)
+{
+    struct fixture *f = *state;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        const uint64_t offsets[] = {0, 1, size / 2, size - 1};
+
+        for (size_t i = 0; i < TESTS_COUNT(offsets); i++) {
+            pt_vaddr vaddr = some_page(size);
+
+            assert_ok(pt_map(&f->table, vaddr, 0, size, RW, &f->flush));
+            settle(f);
+            assert_ok(pt_unmap(&f->table, vaddr + offsets[i], NULL, &f->flush));
+            check_owes_range(&f->flush, vaddr, size, size);
+            assert_hex_equal(f->flush.retired, PT_NO_FRAME);
+
+            pt_flush(&f->flush);
+            assert_int_equal(f->memory->flush_count, 1);
+            check_owes_range(memory_last_flush(f->memory), vaddr, size, size);
+            check_owes_nothing(&f->flush);
+            memory_forget_flushes(f->memory);
+        }
+    }
+}
+
+static void protect_owes_the_whole_page(void **state)
+{
+    struct fixture *f = *state;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+
+        assert_ok(pt_map(&f->table, vaddr, 0, size, RW, &f->flush));
+        settle(f);
+
+        assert_ok(pt_protect(&f->table, vaddr + size / 2 + 1, PT_READ, NULL, &f->flush));
+        check_owes_range(&f->flush, vaddr, size, size);
+        assert_int_equal(f->memory->flush_count, 0);
+        settle(f);
+
+        /* Taking all access away, which makes the entry invalid, owes it as well. */
+        assert_ok(pt_protect(&f->table, vaddr + size - 1, 0, NULL, &f->flush));
+        check_owes_range(&f->flush, vaddr, size, size);
+        settle(f);
+    }
+}
+
+static void remap_owes_the_whole_page(void **state)
+{
+    struct fixture *f = *state;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+
+        assert_ok(pt_map(&f->table, vaddr, 0, size, RW, &f->flush));
+        settle(f);
+
+        assert_ok(pt_remap(&f->table, vaddr + size / 2, size, RW, NULL, &f->flush));
+        if (facts_of(f->format)->breaks_before_make) {
+            assert_int_equal(f->memory->flush_count, 1);
+            check_covers(memory_last_flush(f->memory), vaddr, size, size);
+            assert_true(f->flush.barrier);
+        } else {
+            assert_int_equal(f->memory->flush_count, 0);
+            check_owes_range(&f->flush, vaddr, size, size);
+        }
+        settle(f);
+    }
+}
+
+/* ---- Regions ----------------------------------------------------------------------------------- */
+
+static void unmap_region_owes_the_region(void **state)
+{
+    struct fixture *f = *state;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+
+        for (unsigned i = 0; i < 6; i++)
+            assert_ok(pt_map(&f->table, vaddr + i * size, 0, size, RW, &f->flush));
+        settle(f);
+        assert_ok(pt_unmap_region(&f->table, vaddr + size, 4 * size, 0, &f->flush));
+        check_owes_range(&f->flush, vaddr + size, 4 * size, size);
+        settle(f);
+        assert_ok(pt_unmap_region(&f->table, 0, format_lower_last(f->format) + 1, PT_SKIP_HOLES, &f->flush));
+        settle(f);
+    }
+}
+
+static void protect_region_owes_the_region(void **state)
+{
+    struct fixture *f = *state;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+
+        for (unsigned i = 0; i < 6; i++)
+            assert_ok(pt_map(&f->table, vaddr + i * size, 0, size, RW, &f->flush));
+        settle(f);
+        assert_ok(pt_protect_region(&f->table, vaddr + size, 4 * size, PT_READ, 0, &f->flush));
+        check_owes_range(&f->flush, vaddr + size, 4 * size, size);
+        assert_false(f->flush.tables_changed);
+        assert_int_equal(f->memory->flush_count, 0);
+        settle(f);
+        assert_ok(pt_unmap_region(&f->table, 0, format_lower_last(f->format) + 1, PT_SKIP_HOLES, &f->flush));
+        settle(f);
+    }
+}
+
+/** Small pages, huge pages, small pages: none may be passed over by the steps of its neighbour. */
+static void a_region_of_mixed_pages_is_owed_in_steps_of_its_pages(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    pt_vaddr vaddr = 4 * huge - 3 * small;
+    uint64_t size = 2 * huge + 5 * small;
+
+    assert_ok(pt_map_region(&f->table, vaddr, vaddr, size, RW, PT_ALLOW_HUGE, &f->flush));
+    assert_mapped(&f->table, 4 * huge, 4 * huge, huge, RW);
+    settle(f);
+
+    assert_ok(pt_protect_region(&f->table, vaddr, size, PT_READ, 0, &f->flush));
+    check_ranges_are_sound(f->format, &f->flush);
+    check_covers(&f->flush, vaddr, 3 * small, small);
+    check_covers(&f->flush, 4 * huge, 2 * huge, huge);
+    check_covers(&f->flush, 6 * huge, 2 * small, small);
+    settle(f);
+
+    assert_ok(pt_unmap_region(&f->table, vaddr, size, 0, &f->flush));
+    check_ranges_are_sound(f->format, &f->flush);
+    check_covers(&f->flush, vaddr, 3 * small, small);
+    check_covers(&f->flush, 4 * huge, 2 * huge, huge);
+    check_covers(&f->flush, 6 * huge, 2 * small, small);
+    settle(f);
+}
+
+static void a_region_with_holes_owes_all_its_pages(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+    uint64_t span = format_larger(f->format, small);
+    static const unsigned pages[] = {1, 2, 7, 8, 300, 511, 512, 1030};
+
+    for (unsigned round = 0; round < 2; round++) {
+        for (size_t i = 0; i < TESTS_COUNT(pages); i++)
+            assert_ok(pt_map(&f->table, pages[i] * small, 0, small, RW, &f->flush));
+        settle(f);
+        if (round == 0) {
+            assert_ok(pt_protect_region(&f->table, small, 3 * span, PT_READ, PT_SKIP_HOLES, &f->flush));
+        } else {
+            assert_ok(pt_unmap_region(&f->table, small, 3 * span, PT_SKIP_HOLES, &f->flush));
+        }
+        check_ranges_are_sound(f->format, &f->flush);
+        for (size_t i = 0; i < TESTS_COUNT(pages); i++)
+            check_covers(&f->flush, pages[i] * small, small, small);
+        settle(f);
+        assert_ok(pt_unmap_region(&f->table, 0, 4 * span, PT_SKIP_HOLES, &f->flush));
+        settle(f);
+    }
+}
+
+static void an_empty_region_owes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_ok(pt_map_region(&f->table, 0, 0, 0, RW, 0, &f->flush));
+    assert_ok(pt_unmap_region(&f->table, 0, 0, 0, &f->flush));
+    assert_ok(pt_protect_region(&f->table, 0, 0, RW, 0, &f->flush));
+    check_owes_nothing(&f->flush);
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, 0);
+}
+
+/* ---- What a flush remembers -------------------------------------------------------------------- */
+
+/** `count` pages, every second one, so that no two ranges are adjacent. */
+static void map_apart(struct fixture *f, unsigned count)
+{
+    uint64_t small = format_smallest(f->format);
+
+    for (unsigned i = 0; i < count; i++)
+        assert_ok(pt_map(&f->table, 2 * i * small, 0, small, RW, &f->flush));
+    settle(f);
+}
+
+static void thirty_two_ranges_are_remembered_and_the_next_is_everything(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+
+    map_apart(f, 40);
+    for (unsigned i = 0; i < PT_FLUSH_RANGES; i++) {
+        assert_ok(pt_unmap(&f->table, 2 * i * small, NULL, &f->flush));
+        assert_false(f->flush.everything);
+        assert_int_equal(f->flush.range_count, i + 1);
+    }
+    for (unsigned i = 0; i < PT_FLUSH_RANGES; i++)
+        check_covers(&f->flush, 2 * i * small, small, small);
+
+    assert_ok(pt_unmap(&f->table, 2 * PT_FLUSH_RANGES * small, NULL, &f->flush));
+    assert_true(f->flush.everything);
+    assert_ok(pt_unmap(&f->table, 2 * (PT_FLUSH_RANGES + 1) * small, NULL, &f->flush));
+    assert_true(f->flush.everything);
+    assert_true(f->flush.range_count <= PT_FLUSH_RANGES);
+
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, 1);
+    assert_true(memory_last_flush(f->memory)->everything);
+
+    /* Everything is over with it. */
+    check_owes_nothing(&f->flush);
+    memory_forget_flushes(f->memory);
+    assert_ok(pt_unmap(&f->table, 2 * 35 * small, NULL, &f->flush));
+    check_owes_range(&f->flush, 2 * 35 * small, small, small);
+}
+
+static void adjacent_pages_lose_nothing_by_being_merged(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+
+    /* Upwards, downwards, and with a huge page between small ones. */
+    assert_ok(pt_map_region(&f->table, huge, huge, 3 * huge, RW, PT_ALLOW_HUGE, &f->flush));
+    assert_ok(pt_map_region(&f->table, 0, 0, huge, RW, 0, &f->flush));
+    assert_ok(pt_map_region(&f->table, 4 * huge, 0, huge / 2, RW, 0, &f->flush));
+    settle(f);
+
+    for (pt_vaddr vaddr = 0; vaddr < huge; vaddr += small)
+        assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 2 * huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 3 * huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 4 * huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 4 * huge + small, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 4 * huge + 3 * small, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 4 * huge + 2 * small, NULL, &f->flush));
+
+    check_ranges_are_sound(f->format, &f->flush);
+    check_covers(&f->flush, 0, huge, small);
+    check_covers(&f->flush, huge, 3 * huge, huge);
+    check_covers(&f->flush, 4 * huge, 4 * small, small);
+}
+
+static void a_range_may_end_at_the_end_of_the_address_space_but_not_wrap(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+    pt_vaddr last = 0 - small;
+
+    if (format_upper_first(f->format) == 0)
+        skip();
+    assert_ok(pt_map(&f->table, last, 0, small, RW, &f->flush));
+    assert_ok(pt_map(&f->table, 0, 0, small, RW, &f->flush));
+    settle(f);
+
+    assert_ok(pt_unmap(&f->table, last, NULL, &f->flush));
+    check_owes_range(&f->flush, last, small, small);
+    assert_ok(pt_unmap(&f->table, 0, NULL, &f->flush));
+    check_ranges_are_sound(f->format, &f->flush);
+    check_covers(&f->flush, last, small, small);
+    check_covers(&f->flush, 0, small, small);
+}
+
+static void a_flush_says_whose_it_is(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_ptr_equal(f->flush.format, f->format);
+    assert_ptr_equal(f->flush.handler, &f->memory->handler);
+    assert_ptr_equal(f->flush.ctx, f->memory);
+    check_owes_nothing(&f->flush);
+}
+
+static void a_flush_gathers_many_calls_into_one_invalidation(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+
+    map_apart(f, 10);
+    assert_ok(pt_map_region(&f->table, 4 * huge, 0, huge, RW, 0, &f->flush));
+    settle(f);
+
+    assert_ok(pt_unmap(&f->table, 0, NULL, &f->flush));
+    assert_ok(pt_protect(&f->table, 4 * small, PT_READ, NULL, &f->flush));
+    assert_ok(pt_unmap_region(&f->table, 4 * huge, huge, 0, &f->flush));
+    assert_ok(pt_map(&f->table, 9 * small, 0, small, RW, &f->flush));
+    pt_flush(&f->flush);
+
+    assert_int_equal(f->memory->flush_count, 1);
+    check_covers(memory_last_flush(f->memory), 0, small, small);
+    check_covers(memory_last_flush(f->memory), 4 * small, small, small);
+    check_covers(memory_last_flush(f->memory), 4 * huge, huge, small);
+    assert_true(memory_last_flush(f->memory)->tables_changed);
+}
+
+/* ---- Failed calls ------------------------------------------------------------------------------ */
+
+static pt_paddr same_frame(void *arg, pt_vaddr vaddr)
+{
+    (void)vaddr;
+    return *(pt_paddr *)arg;
+}
+
+/** Every way to fail leaves each bit of the flush, unused ranges too. */
+static void a_failed_call_does_not_touch_the_flush(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    pt_paddr unaligned = small / 2;
+    pt_flags bad = PT_ALL_FLAGS + 1;
+    struct page_table *pt = &f->table;
+    struct pt_flush *flush = &f->flush;
+    struct pt_flush before;
+    unsigned refusals = 0;
+
+    memset(flush, 0x5a, sizeof(*flush));
+    pt_flush_init(flush, pt);
+    assert_ok(pt_map_region(pt, 0, 0, 8 * small, RW, 0, flush));
+    assert_ok(pt_map(pt, 4 * huge, 0, huge, RW, flush));
+    for (unsigned round = 0; round < 3; round++) {
+#define REFUSED(status, call)                                                                                          \
+    do {                                                                                                               \
+        memcpy(&before, flush, sizeof(before));                                                                        \
+        assert_status(call, status);                                                                                   \
+        assert_memory_equal(&before, flush, sizeof(before));                                                           \
+        refusals++;                                                                                                    \
+    } while (0)
+        REFUSED(PT_ALREADY_MAPPED, pt_map(pt, small, 0, small, RW, flush));
+        REFUSED(PT_ALREADY_MAPPED, pt_map(pt, 0, 0, huge, RW, flush));
+        REFUSED(PT_MAPPED_TO_HUGE_PAGE, pt_map(pt, 4 * huge + small, 0, small, RW, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_map(pt, 10 * small, unaligned, small, RW, flush));
+        REFUSED(PT_BAD_SIZE, pt_map(pt, 10 * small, 0, 3 * small, RW, flush));
+        REFUSED(PT_BAD_FLAGS, pt_map(pt, 10 * small, 0, small, bad, flush));
+        REFUSED(PT_BAD_ADDRESS, pt_map(pt, UINT64_C(1) << 62, 0, small, RW, flush));
+        REFUSED(PT_NOT_MAPPED, pt_unmap(pt, 10 * small, NULL, flush));
+        REFUSED(PT_BAD_ADDRESS, pt_unmap(pt, UINT64_C(1) << 62, NULL, flush));
+        REFUSED(PT_NOT_MAPPED, pt_protect(pt, 10 * small, RW, NULL, flush));
+        REFUSED(PT_BAD_FLAGS, pt_protect(pt, 0, bad, NULL, flush));
+        REFUSED(PT_NOT_MAPPED, pt_remap(pt, 10 * small, 0, RW, NULL, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_remap(pt, 0, unaligned, RW, NULL, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_remap(pt, 4 * huge, small, RW, NULL, flush));
+        REFUSED(PT_BAD_FLAGS, pt_remap(pt, 0, 0, bad, NULL, flush));
+        /* What comes first is fine, the last page is not. */
+        REFUSED(PT_NOT_MAPPED, pt_unmap_region(pt, 0, 9 * small, 0, flush));
+        REFUSED(PT_NOT_MAPPED, pt_protect_region(pt, 0, 9 * small, PT_READ, 0, flush));
+        REFUSED(PT_BAD_FLAGS, pt_protect_region(pt, 0, small, bad, 0, flush));
+        REFUSED(PT_ALREADY_MAPPED, pt_map_region(pt, 2 * huge, 0, 3 * huge, RW, PT_ALLOW_HUGE, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_map_region(pt, 2 * huge, unaligned, small, RW, 0, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_map_region_with(pt, 2 * huge, same_frame, &unaligned, small, RW, 0, flush));
+        memory_fail_after(f->memory, 2);
+        REFUSED(PT_NO_MEMORY, pt_map_region(pt, 8 * huge, 0, 4 * huge, RW, 0, flush));
+        memory_fail_never(f->memory);
+#undef REFUSED
+        /* The next round has something pending, the last one too much. */
+        if (round == 0)
+            assert_ok(pt_protect(pt, 7 * small, PT_READ, NULL, flush));
+        if (round == 1)
+            for (unsigned i = 0; i < 40; i++)
+                assert_ok(pt_protect(pt, (i & 1 ? 3 : 5) * small, PT_READ, NULL, flush));
+    }
+    assert_int_equal(refusals, 3 * 22);
+    assert_true(flush->everything);
+    assert_int_equal(f->memory->flush_count, 0);
+}
+
+/* ---- Retired tables ---------------------------------------------------------------------------- */
+
+struct retirement {
+    struct memory *memory;
+    size_t taken, calls;
+};
+
+/** In flush_tlb: no table has been freed yet. */
+static void still_all_there(void *arg, const struct pt_flush *flush)
+{
+    struct retirement *retirement = arg;
+
+    (void)flush;
+    retirement->calls++;
+    assert_int_equal(retirement->memory->taken, retirement->taken);
+}
+
+static void watch(struct fixture *f, struct retirement *retirement)
+{
+    *retirement = (struct retirement){.memory = f->memory, .taken = f->memory->taken};
+    f->memory->on_flush = still_all_there;
+    f->memory->on_flush_arg = retirement;
+    memory_hold(f->memory);
+}
+
+/** Tables that hold two huge pages' worth of small pages, then the region is unmapped: nothing is settled. */
+static size_t retire_some(struct fixture *f)
+{
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    size_t before;
+
+    /* Another page near, so that no more than the two tables go. */
+    assert_ok(pt_map(&f->table, 0, 0, small, RW, &f->flush));
+    settle(f);
+    before = f->memory->taken;
+    assert_ok(pt_map_region(&f->table, 4 * huge, 0, 2 * huge, RW, 0, &f->flush));
+    assert_int_equal(f->memory->taken, before + 2);
+    settle(f);
+    assert_ok(pt_unmap_region(&f->table, 4 * huge, 2 * huge, 0, &f->flush));
+    return before;
+}
+
+static void retired_tables_are_freed_after_the_invalidation_and_once(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    struct retirement retirement;
+    size_t before = retire_some(f);
+    size_t frees = f->memory->frees;
+
+    assert_true(f->flush.tables_changed);
+    assert_true(f->flush.retired != PT_NO_FRAME);
+    check_covers(&f->flush, 4 * huge, 2 * huge, small);
+    assert_int_equal(f->memory->taken, before + 2);
+    assert_int_equal(f->memory->flush_count, 0);
+    assert_not_mapped(&f->table, 4 * huge);
+
+    watch(f, &retirement);
+    pt_flush(&f->flush);
+    assert_int_equal(retirement.calls, 1);
+    assert_true(memory_last_flush(f->memory)->tables_changed);
+    assert_int_equal(f->memory->taken, before);
+    assert_int_equal(f->memory->frees, frees + 2);
+    check_owes_nothing(&f->flush);
+
+    /* Nothing is left for a second time. */
+    pt_flush(&f->flush);
+    pt_flush_ignore(&f->flush);
+    assert_int_equal(retirement.calls, 1);
+    assert_int_equal(f->memory->frees, frees + 2);
+}
+
+static void retired_tables_of_all_levels_are_freed_after_the_invalidation(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t root_entry = format_entry_size(f->format, 0);
+    struct retirement retirement;
+    size_t before = f->memory->taken;
+
+    for (unsigned i = 0; i < 5; i++)
+        assert_ok(pt_map(&f->table, i * (huge + small), 0, small, RW, &f->flush));
+    assert_ok(pt_map(&f->table, root_entry - small, 0, small, RW, &f->flush));
+    settle(f);
+    assert_true(f->memory->taken > before + 6);
+
+    watch(f, &retirement);
+    assert_ok(pt_unmap_region(&f->table, 0, root_entry, PT_SKIP_HOLES, &f->flush));
+    assert_true(f->flush.tables_changed);
+    for (unsigned i = 0; i < 5; i++)
+        check_covers(&f->flush, i * (huge + small), small, small);
+    check_covers(&f->flush, root_entry - small, small, small);
+    assert_int_equal(f->memory->taken, retirement.taken);
+    pt_flush(&f->flush);
+    assert_int_equal(retirement.calls, 1);
+    assert_int_equal(f->memory->taken, before);
+}
+
+/** Whatever the numbers of their frames: no frame ends the list of those that wait. */
+static void retired_tables_may_lie_in_the_first_and_the_last_frame(void **state)
+{
+    struct fixture *outer = *state;
+    const struct pt_format *format = outer->format;
+    uint64_t small = format_smallest(format), huge = format_larger(format, small);
+    pt_paddr last_frame = format_paddr_last(format) & ~(PT_FRAME_SIZE - 1);
+
+    for (unsigned round = 0; round < 4; round++) {
+        pt_paddr base = round < 2 ? 0 : last_frame - 15 * PT_FRAME_SIZE;
+        struct memory memory;
+        struct fixture f = {.format = format, .memory = &memory};
+        size_t before;
+
+        memory_init(&memory, base, 16);
+        memory_serve_next(&memory, base + 4 * PT_FRAME_SIZE);
+        assert_ok(pt_create(&f.table, format, &memory.handler, &memory));
+        pt_flush_init(&f.flush, &f.table);
+        assert_ok(pt_map(&f.table, 0, 0, small, RW, &f.flush));
+        before = memory.taken;
+        if (round % 2 == 0)
+            memory_serve_next(&memory, round < 2 ? 0 : last_frame);
+        assert_ok(pt_map(&f.table, huge, 0, small, RW, &f.flush));
+        if (round % 2 == 1)
+            memory_serve_next(&memory, round < 2 ? 0 : last_frame);
+        assert_ok(pt_map(&f.table, 2 * huge, 0, small, RW, &f.flush));
+        pt_flush(&f.flush);
+        if (!(base == 0 && format_facts(format)->no_table_at_zero))
+            assert_true(memory_is_taken(&memory, round < 2 ? 0 : last_frame));
+        assert_int_equal(memory.taken, before + 2);
+
+        assert_ok(pt_unmap_region(&f.table, huge, 2 * huge, PT_SKIP_HOLES, &f.flush));
+        assert_int_equal(memory.taken, before + 2);
+        pt_flush(&f.flush);
+        assert_int_equal(memory.taken, before);
+        pt_destroy(&f.table);
+        memory_end(&memory);
+    }
+}
+
+static void ignoring_a_flush_frees_the_tables_without_invalidating(void **state)
+{
+    struct fixture *f = *state;
+    size_t before = retire_some(f);
+
+    pt_flush_ignore(&f->flush);
+    assert_int_equal(f->memory->flush_count, 0);
+    assert_int_equal(f->memory->taken, before);
+    check_owes_nothing(&f->flush);
+
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, 0);
+}
+
+static void flushing_twice_is_harmless(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+
+    map_apart(f, 2);
+    assert_ok(pt_unmap(&f->table, 0, NULL, &f->flush));
+    pt_flush(&f->flush);
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, 1);
+
+    /* And it may be used again. */
+    assert_ok(pt_unmap(&f->table, 2 * small, NULL, &f->flush));
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, 2);
+    check_owes_range(memory_last_flush(f->memory), 2 * small, small, small);
+}
+
+static void a_flush_outlives_its_table(void **state)
+{
+    struct fixture *f = *state;
+
+    retire_some(f);
+    pt_destroy(&f->table);
+    assert_int_equal(f->memory->taken, 2);
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->flush_count, 1);
+    assert_int_equal(f->memory->taken, 0);
+}
+
+/** Frames that wait for a flush are not given to a mapping that comes before it. */
+static void a_retired_table_is_not_used_again_before_the_flush(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t huge = format_larger(f->format, format_smallest(f->format));
+    size_t taken;
+
+    retire_some(f);
+    taken = f->memory->taken;
+    f->memory->reuse_soon = true;
+    memory_hold(f->memory);
+    assert_ok(pt_map_region(&f->table, 4 * huge, 0, 2 * huge, RW, 0, &f->flush));
+    assert_int_equal(f->memory->taken, taken + 2);
+    assert_mapped(&f->table, 5 * huge, huge, format_smallest(f->format), RW);
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->taken, taken);
+    assert_mapped(&f->table, 5 * huge, huge, format_smallest(f->format), RW);
+}
+
+static void a_flush_without_a_flush_tlb_frees_the_tables(void **state)
+{
+    struct fixture *f = *state;
+    size_t before;
+
+#if defined(__x86_64__)
+    if (strncmp(format_facts(f->format)->name, "pt_x86", strlen("pt_x86")) == 0)
+        skip(); /* this CPU's own format: the instructions are privileged */
+#endif
+    before = retire_some(f);
+    f->memory->handler.flush_tlb = NULL;
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->taken, before);
+    check_owes_nothing(&f->flush);
+}
+
+/* ---- PT_FLUSH ---------------------------------------------------------------------------------- */
+
+static void unmap_and_fall_out(struct fixture *f, pt_vaddr vaddr)
+{
+    PT_FLUSH(flush, &f->table);
+
+    assert_ok(pt_unmap(&f->table, vaddr, NULL, &flush));
+    assert_int_equal(f->memory->flush_count, 0);
+}
+
+static enum pt_status unmap_and_return(struct fixture *f, pt_vaddr vaddr)
+{
+    PT_FLUSH(flush, &f->table);
+    enum pt_status status = pt_unmap(&f->table, vaddr, NULL, &flush);
+
+    if (status == PT_OK)
+        return status;
+    fail();
+    return status;
+}
+
+static void unmap_and_goto(struct fixture *f, pt_vaddr vaddr)
+{
+    {
+        PT_FLUSH(flush, &f->table);
+
+        assert_ok(pt_unmap(&f->table, vaddr, NULL, &flush));
+        if (flush.range_count == 1)
+            goto out;
+        fail();
+    }
+out:
+    assert_int_equal(f->memory->flush_count, 1);
+}
+
+static void a_flush_carries_itself_out_when_its_scope_is_left(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+
+    map_apart(f, 6);
+
+    unmap_and_fall_out(f, 0);
+    assert_int_equal(f->memory->flush_count, 1);
+    check_owes_range(memory_last_flush(f->memory), 0, small, small);
+    memory_forget_flushes(f->memory);
+
+    assert_ok(unmap_and_return(f, 2 * small));
+    assert_int_equal(f->memory->flush_count, 1);
+    check_owes_range(memory_last_flush(f->memory), 2 * small, small, small);
+    memory_forget_flushes(f->memory);
+
+    unmap_and_goto(f, 4 * small);
+    assert_int_equal(f->memory->flush_count, 1);
+    memory_forget_flushes(f->memory);
+
+    for (unsigned i = 3; i < 6; i++) {
+        PT_FLUSH(flush, &f->table);
+
+        assert_ok(pt_unmap(&f->table, 2 * i * small, NULL, &flush));
+        if (i == 3)
+            continue;
+        assert_int_equal(f->memory->flush_count, 1);
+        break;
+    }
+    assert_int_equal(f->memory->flush_count, 2);
+    check_owes_range(memory_last_flush(f->memory), 8 * small, small, small);
+    memory_forget_flushes(f->memory);
+
+    /* With nothing owed nothing happens. */
+    {
+        PT_FLUSH(flush, &f->table);
+        check_owes_nothing(&flush);
+    }
+    assert_int_equal(f->memory->flush_count, 0);
+}
+
+/* ---- Huge pages over empty tables -------------------------------------------------------------- */
+
+static void a_huge_page_over_an_empty_table_retires_it(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    bool breaks = facts_of(f->format)->breaks_before_make;
+    pt_vaddr vaddr = 4 * huge;
+    struct retirement retirement;
+    size_t frees;
+
+    assert_ok(pt_map_region(&f->table, vaddr, 0, huge, RW, 0, &f->flush));
+    for (uint64_t offset = 0; offset < huge; offset += small)
+        assert_ok(pt_unmap(&f->table, vaddr + offset, NULL, &f->flush));
+    assert_hex_equal(f->flush.retired, PT_NO_FRAME);
+    settle(f);
+
+    frees = f->memory->frees;
+    watch(f, &retirement);
+    assert_ok(pt_map(&f->table, vaddr, huge, huge, RW, &f->flush));
+    assert_mapped(&f->table, vaddr + small, huge + small, huge, RW);
+    assert_true(f->flush.retired != PT_NO_FRAME);
+    assert_int_equal(f->memory->frees, frees);
+    assert_int_equal(retirement.calls, breaks ? 1 : 0);
+
+    pt_flush(&f->flush);
+    assert_true(retirement.calls >= 1);
+    assert_true(f->memory->flushes[0].tables_changed);
+    check_covers(&f->memory->flushes[0], vaddr, huge, huge);
+    assert_int_equal(f->memory->frees, frees + 1);
+    assert_int_equal(f->memory->taken, retirement.taken - 1);
+}
+
+/** 1G over 2M tables over 4K tables: the MMU may remember each of them, under the addresses that each translates. */
+static void a_huge_page_over_empty_tables_of_two_levels_invalidates_each(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t giant = format_larger(f->format, huge);
+    struct retirement retirement;
+    size_t frees;
+
+    if (giant == 0)
+        skip();
+    for (unsigned i = 0; i < 5; i++)
+        assert_ok(pt_map(&f->table, giant + i * huge + i * small, 0, small, RW, &f->flush));
+    for (unsigned i = 0; i < 5; i++)
+        assert_ok(pt_unmap(&f->table, giant + i * huge + i * small, NULL, &f->flush));
+    settle(f);
+
+    frees = f->memory->frees;
+    watch(f, &retirement);
+    assert_ok(pt_map(&f->table, giant, giant, giant, RW, &f->flush));
+    assert_int_equal(f->memory->frees, frees);
+    pt_flush(&f->flush);
+    assert_true(retirement.calls >= 1);
+    assert_true(f->memory->flushes[0].tables_changed);
+    check_covers(&f->memory->flushes[0], giant, 5 * huge, huge);
+    assert_int_equal(f->memory->frees, frees + 6);
+    assert_mapped(&f->table, giant + huge, giant + huge, giant, RW);
+}
+
+/* ---- Sharing ----------------------------------------------------------------------------------- */
+
+static void copying_from_another_table_owes_what_new_mappings_owe(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), unit = format_entry_size(f->format, 0);
+    struct page_table copy;
+    struct pt_flush flush;
+
+    assert_ok(pt_map(&f->table, unit + small, 0, small, RW, &f->flush));
+    settle(f);
+    assert_ok(pt_create(&copy, f->format, &f->memory->handler, f->memory));
+    pt_flush_init(&flush, &copy);
+
+    assert_ok(pt_copy_from(&copy, &f->table, unit, unit, &flush));
+    assert_mapped(&copy, unit + small, 0, small, RW);
+    assert_hex_equal(flush.retired, PT_NO_FRAME);
+    switch (facts_of(f->format)->new_mapping_owes) {
+    case PT_OWES_NOTHING:
+        check_owes_nothing(&flush);
+        break;
+    case PT_OWES_BARRIER:
+        assert_true(flush.barrier);
+        assert_int_equal(flush.range_count, 0);
+        break;
+    default:
+        check_ranges_are_sound(f->format, &flush);
+        check_covers(&flush, unit + small, small, small);
+        assert_true(flush.tables_changed);
+        break;
+    }
+    pt_flush(&flush);
+
+    /* The same again changes nothing, and owes nothing. */
+    memory_forget_flushes(f->memory);
+    assert_ok(pt_copy_from(&copy, &f->table, unit, unit, &flush));
+    check_owes_nothing(&flush);
+    pt_destroy(&copy);
+}
+
+/** Tables of the copy's own, several levels of them and empty, give way: after the invalidation, under each address. */
+static void own_tables_that_a_copy_replaces_are_retired(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t unit = format_entry_size(f->format, 0);
+    struct page_table copy;
+    struct pt_flush flush;
+    struct retirement retirement;
+    size_t before;
+
+    assert_ok(pt_map(&f->table, unit + small, 0, small, RW, &f->flush));
+    settle(f);
+    assert_ok(pt_create(&copy, f->format, &f->memory->handler, f->memory));
+    pt_flush_init(&flush, &copy);
+    before = f->memory->taken;
+    for (unsigned i = 0; i < 3; i++)
+        assert_ok(pt_map(&copy, unit + i * huge, 0, small, RW, &flush));
+    for (unsigned i = 0; i < 3; i++)
+        assert_ok(pt_unmap(&copy, unit + i * huge, NULL, &flush));
+    pt_flush(&flush);
+    memory_forget_flushes(f->memory);
+    assert_true(f->memory->taken >= before + 3);
+
+    watch(f, &retirement);
+    assert_ok(pt_copy_from(&copy, &f->table, unit, unit, &flush));
+    assert_int_equal(f->memory->taken, retirement.taken);
+    pt_flush(&flush);
+    assert_true(retirement.calls >= 1);
+    assert_true(f->memory->flushes[0].tables_changed);
+    check_covers(&f->memory->flushes[0], unit, 3 * huge, huge);
+    assert_int_equal(f->memory->taken, before);
+    assert_mapped(&copy, unit + small, 0, small, RW);
+    f->memory->on_flush = NULL;
+    pt_destroy(&copy);
+}
+
+/* ---- Break before make ------------------------------------------------------------------------- */
+
+/** In flush_tlb: is the entry zero now? */
+struct breaking {
+    const uint64_t *slot;
+    unsigned calls, zero;
+};
+
+static void look_at_slot(void *arg, const struct pt_flush *flush)
+{
+    struct breaking *breaking = arg;
+
+    (void)flush;
+    breaking->calls++;
+    breaking->zero += *breaking->slot == 0;
+}
+
+static void watch_slot(struct fixture *f, struct breaking *breaking, const uint64_t *slot)
+{
+    *breaking = (struct breaking){.slot = slot};
+    f->memory->on_flush = look_at_slot;
+    f->memory->on_flush_arg = breaking;
+}
+
+/** Nobody was called where breaking is not needed; once, with the entry at zero, where it is. */
+static void check_broken(const struct fixture *f, struct breaking *breaking, pt_vaddr vaddr, uint64_t size, bool needed)
+{
+    assert_int_equal(breaking->calls, needed ? 1 : 0);
+    assert_int_equal(breaking->zero, breaking->calls);
+    assert_true(*breaking->slot != 0);
+    if (needed)
+        check_covers(memory_last_flush(f->memory), vaddr, size, size);
+}
+
+static void remap_breaks_before_it_makes(void **state)
+{
+    struct fixture *f = *state;
+    bool breaks = facts_of(f->format)->breaks_before_make;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+        struct breaking breaking;
+
+        assert_ok(pt_map(&f->table, vaddr, size, size, RW, &f->flush));
+        settle(f);
+        watch_slot(f, &breaking, slot_at(f, vaddr, size));
+        assert_ok(pt_remap(&f->table, vaddr, 2 * size, RW, NULL, &f->flush));
+        check_broken(f, &breaking, vaddr, size, breaks);
+        assert_int_equal(f->flush.barrier, breaks);
+        assert_mapped(&f->table, vaddr, 2 * size, size, RW);
+        settle(f);
+
+        /* The same frame with other rights: nothing to break. */
+        watch_slot(f, &breaking, breaking.slot);
+        assert_ok(pt_remap(&f->table, vaddr, 2 * size, PT_READ, NULL, &f->flush));
+        check_broken(f, &breaking, vaddr, size, false);
+        f->memory->on_flush = NULL;
+        settle(f);
+    }
+}
+
+static void protect_breaks_only_for_memory_type_and_global(void **state)
+{
+    struct fixture *f = *state;
+    bool breaks = facts_of(f->format)->breaks_before_make;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+
+        for (pt_flags from = 0; from <= PT_ALL_FLAGS; from++)
+            for (pt_flags to = 0; to <= PT_ALL_FLAGS; to++) {
+                static const pt_flags attributes = PT_DEVICE | PT_UNCACHED | PT_GLOBAL;
+                static const pt_flags rights = PT_READ | PT_WRITE | PT_EXECUTE;
+                pt_flags change = format_reads_back(f->format, from) ^ format_reads_back(f->format, to);
+                struct breaking breaking;
+
+                assert_ok(pt_map(&f->table, vaddr, 0, size, from, &f->flush));
+                pt_flush_ignore(&f->flush);
+                memory_forget_flushes(f->memory);
+                watch_slot(f, &breaking, slot_at(f, vaddr, size));
+                assert_ok(pt_protect(&f->table, vaddr, to, NULL, &f->flush));
+                /* An entry without access is invalid: what follows it is made after a break. */
+                check_broken(f, &breaking, vaddr, size,
+                             breaks && (change & attributes) && (from & rights) && (to & rights));
+                assert_mapped(&f->table, vaddr, 0, size, format_reads_back(f->format, to));
+                pt_flush_ignore(&f->flush);
+                assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+                pt_flush_ignore(&f->flush);
+            }
+    }
+}
+
+#define BROKEN_PAGES 4
+
+/** In flush_tlb: which of the pages are zero, and is each of them in what is owed? */
+struct breaking_region {
+    const struct pt_format *format;
+    pt_vaddr vaddr;
+    uint64_t page_size;
+    const uint64_t *slots; /* adjacent */
+    bool broken[BROKEN_PAGES];
+    unsigned calls;
+};
+
+static void look_at_region(void *arg, const struct pt_flush *flush)
+{
+    struct breaking_region *breaking = arg;
+    unsigned zero = 0;
+
+    breaking->calls++;
+    for (unsigned i = 0; i < BROKEN_PAGES; i++) {
+        if (breaking->slots[i] != 0)
+            continue;
+        check_covers(flush, breaking->vaddr + i * breaking->page_size, breaking->page_size, breaking->page_size);
+        breaking->broken[i] = true;
+        zero++;
+    }
+    assert_true(zero > 0);
+}
+
+static void protect_region_breaks_before_it_makes(void **state)
+{
+    struct fixture *f = *state;
+    bool breaks = facts_of(f->format)->breaks_before_make;
+    static const pt_flags changes[] = {PT_DEVICE, PT_UNCACHED, PT_GLOBAL};
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        pt_vaddr vaddr = some_page(size);
+
+        for (size_t c = 0; c < TESTS_COUNT(changes); c++) {
+            struct breaking_region breaking = {.format = f->format, .vaddr = vaddr, .page_size = size};
+
+            for (unsigned i = 0; i < BROKEN_PAGES; i++)
+                assert_ok(pt_map(&f->table, vaddr + i * size, (i + 1) * size, size, RW, &f->flush));
+            settle(f);
+            breaking.slots = slot_at(f, vaddr, size);
+            f->memory->on_flush = look_at_region;
+            f->memory->on_flush_arg = &breaking;
+            assert_ok(pt_protect_region(&f->table, vaddr, BROKEN_PAGES * size, PT_READ | changes[c], 0, &f->flush));
+            f->memory->on_flush = NULL;
+
+            if (breaks)
+                assert_true(breaking.calls >= 1);
+            else
+                assert_int_equal(breaking.calls, 0);
+            for (unsigned i = 0; i < BROKEN_PAGES; i++) {
+                assert_int_equal(breaking.broken[i], breaks);
+                assert_mapped(&f->table, vaddr + i * size, (i + 1) * size, size,
+                              format_reads_back(f->format, PT_READ | changes[c]));
+            }
+            if (!breaks)
+                check_owes_range(&f->flush, vaddr, BROKEN_PAGES * size, size);
+            settle(f);
+
+            /* Only rights: nothing is broken anywhere. */
+            assert_ok(pt_protect_region(&f->table, vaddr, BROKEN_PAGES * size, RW | changes[c], 0, &f->flush));
+            assert_int_equal(f->memory->flush_count, 0);
+            check_owes_range(&f->flush, vaddr, BROKEN_PAGES * size, size);
+            assert_ok(pt_unmap_region(&f->table, vaddr, BROKEN_PAGES * size, 0, &f->flush));
+            settle(f);
+        }
+    }
+}
+
+static void a_huge_page_over_a_table_is_made_after_the_break(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    bool breaks = facts_of(f->format)->breaks_before_make;
+    pt_vaddr vaddr = 4 * huge;
+    struct breaking breaking;
+    struct pt_visit visit;
+
+    assert_ok(pt_map(&f->table, vaddr, 0, small, RW, &f->flush));
+    assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+    settle(f);
+    visit = visit_of(&f->table, vaddr, format_level_of(f->format, huge));
+    assert_false(visit.is_leaf);
+    watch_slot(f, &breaking, slot_of(f->memory, &visit));
+    assert_ok(pt_map(&f->table, vaddr, huge, huge, RW, &f->flush));
+    check_broken(f, &breaking, vaddr, huge, breaks);
+    assert_mapped(&f->table, vaddr, huge, huge, RW);
+    f->memory->on_flush = NULL;
+}
+
+/** What was owed before is paid with the break, and the tables that wait are not freed by it. */
+static void a_break_pays_what_was_owed_before(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    bool breaks = facts_of(f->format)->breaks_before_make;
+    struct retirement retirement;
+    size_t before;
+
+    assert_ok(pt_map(&f->table, small, 0, small, RW, &f->flush));
+    before = retire_some(f);
+    watch(f, &retirement);
+    assert_ok(pt_remap(&f->table, small, 2 * small, RW, NULL, &f->flush));
+    assert_int_equal(f->memory->taken, before + 2);
+    assert_int_equal(retirement.calls, breaks ? 1 : 0);
+    assert_true(f->flush.retired != PT_NO_FRAME);
+
+    pt_flush(&f->flush);
+    assert_int_equal(f->memory->taken, before);
+    check_covers(&f->memory->flushes[0], 4 * huge, 2 * huge, small);
+    check_covers(&f->memory->flushes[0], small, small, small);
+    assert_true(f->memory->flushes[0].tables_changed);
+}
+
+/** Ways for another page to come to a place whose old translation is still owed. */
+enum comeback {
+    MAPPED,
+    MAPPED_AS_REGION,
+    PROTECTED,
+    PROTECTED_AS_REGION,
+    REMAPPED,
+    COMEBACKS
+};
+
+/*
+ * A page that is unmapped, or loses all access, and comes back as another page under the same pending
+ * flush was broken, but not yet invalidated: that has to happen before it is made.
+ */
+static void what_comes_back_under_a_pending_flush_is_made_after_the_invalidation(void **state)
+{
+    struct fixture *f = *state;
+    bool breaks = facts_of(f->format)->breaks_before_make;
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        for (enum comeback comeback = 0; comeback < COMEBACKS; comeback++) {
+            pt_vaddr vaddr = some_page(size), other = vaddr + 2 * size;
+            struct page_table *pt = &f->table;
+            struct pt_flush *flush = &f->flush;
+            struct breaking breaking;
+
+            assert_ok(pt_map(pt, vaddr, size, size, RW, flush));
+            assert_ok(pt_map(pt, other, size, size, RW, flush));
+            settle(f);
+            watch_slot(f, &breaking, slot_at(f, vaddr, size));
+
+            if (comeback == MAPPED || comeback == MAPPED_AS_REGION)
+                assert_ok(pt_unmap(pt, vaddr, NULL, flush));
+            else
+                assert_ok(pt_protect(pt, vaddr, 0, NULL, flush));
+            assert_int_equal(breaking.calls, 0);
+
+            /* What happens elsewhere does not hurry it. */
+            assert_ok(pt_protect(pt, other, PT_READ, NULL, flush));
+            assert_ok(pt_map(pt, other + size, size, size, RW, flush));
+            assert_int_equal(breaking.calls, 0);
+
+            if (comeback == MAPPED)
+                assert_ok(pt_map(pt, vaddr, 2 * size, size, RW, flush));
+            if (comeback == MAPPED_AS_REGION)
+                assert_ok(pt_map_region(pt, vaddr, 2 * size, size, RW, PT_ALLOW_HUGE, flush));
+            if (comeback == PROTECTED)
+                assert_ok(pt_protect(pt, vaddr, RW | PT_DEVICE, NULL, flush));
+            if (comeback == PROTECTED_AS_REGION)
+                assert_ok(pt_protect_region(pt, vaddr, size, RW | PT_GLOBAL, 0, flush));
+            if (comeback == REMAPPED)
+                assert_ok(pt_remap(pt, vaddr, 2 * size, RW, NULL, flush));
+
+            assert_int_equal(breaking.calls, breaks ? 1 : 0);
+            if (breaks) {
+                check_covers(memory_last_flush(f->memory), vaddr, size, size);
+                check_covers(memory_last_flush(f->memory), other, size, size);
+                assert_true(flush->barrier || flush->range_count > 0);
+            }
+            f->memory->on_flush = NULL;
+            assert_ok(pt_unmap_region(pt, vaddr, 4 * size, PT_SKIP_HOLES, flush));
+            settle(f);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTS_OF_EACH_FORMAT(the_formats_owe_for_new_mappings_what_the_manuals_say),
+        TESTS_OF_EACH_FORMAT(a_page_mapped_over_nothing_owes_what_the_format_says),
+        TESTS_OF_EACH_FORMAT(a_region_mapped_over_nothing_owes_what_the_format_says),
+        TESTS_OF_EACH_FORMAT(new_mappings_do_not_call_flush_tlb_where_nothing_is_owed),
+        TESTS_OF_EACH_FORMAT(unmap_owes_the_whole_page),
+        TESTS_OF_EACH_FORMAT(protect_owes_the_whole_page),
+        TESTS_OF_EACH_FORMAT(remap_owes_the_whole_page),
+        TESTS_OF_EACH_FORMAT(unmap_region_owes_the_region),
+        TESTS_OF_EACH_FORMAT(protect_region_owes_the_region),
+        TESTS_OF_EACH_FORMAT(a_region_of_mixed_pages_is_owed_in_steps_of_its_pages),
+        TESTS_OF_EACH_FORMAT(a_region_with_holes_owes_all_its_pages),
+        TESTS_OF_EACH_FORMAT(an_empty_region_owes_nothing),
+        TESTS_OF_EACH_FORMAT(thirty_two_ranges_are_remembered_and_the_next_is_everything),
+        TESTS_OF_EACH_FORMAT(adjacent_pages_lose_nothing_by_being_merged),
+        TESTS_OF_EACH_FORMAT(a_range_may_end_at_the_end_of_the_address_space_but_not_wrap),
+        TESTS_OF_EACH_FORMAT(a_flush_says_whose_it_is),
+        TESTS_OF_EACH_FORMAT(a_flush_gathers_many_calls_into_one_invalidation),
+        TESTS_OF_EACH_FORMAT(a_failed_call_does_not_touch_the_flush),
+        TESTS_OF_EACH_FORMAT(retired_tables_are_freed_after_the_invalidation_and_once),
+        TESTS_OF_EACH_FORMAT(retired_tables_of_all_levels_are_freed_after_the_invalidation),
+        TESTS_OF_EACH_FORMAT(retired_tables_may_lie_in_the_first_and_the_last_frame),
+        TESTS_OF_EACH_FORMAT(ignoring_a_flush_frees_the_tables_without_invalidating),
+        TESTS_OF_EACH_FORMAT(flushing_twice_is_harmless),
+        TESTS_OF_EACH_FORMAT(a_flush_outlives_its_table),
+        TESTS_OF_EACH_FORMAT(a_retired_table_is_not_used_again_before_the_flush),
+        TESTS_OF_EACH_FORMAT(a_flush_without_a_flush_tlb_frees_the_tables),
+        TESTS_OF_EACH_FORMAT(a_flush_carries_itself_out_when_its_scope_is_left),
+        TESTS_OF_EACH_FORMAT(a_huge_page_over_an_empty_table_retires_it),
+        TESTS_OF_EACH_FORMAT(a_huge_page_over_empty_tables_of_two_levels_invalidates_each),
+        TESTS_OF_EACH_FORMAT(copying_from_another_table_owes_what_new_mappings_owe),
+        TESTS_OF_EACH_FORMAT(own_tables_that_a_copy_replaces_are_retired),
+        TESTS_OF_EACH_FORMAT(remap_breaks_before_it_makes),
+        TESTS_OF_EACH_FORMAT(protect_breaks_only_for_memory_type_and_global),
+        TESTS_OF_EACH_FORMAT(protect_region_breaks_before_it_makes),
+        TESTS_OF_EACH_FORMAT(a_huge_page_over_a_table_is_made_after_the_break),
+        TESTS_OF_EACH_FORMAT(a_break_pays_what_was_owed_before),
+        TESTS_OF_EACH_FORMAT(what_comes_back_under_a_pending_flush_is_made_after_the_invalidation),
+    };
+
+    return cmocka_run_group_tests_name("flush", tests, NULL, NULL);
+}

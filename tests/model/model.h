@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a page table means, without being one: a sorted list of pages, and the answers that the calls
+ * of <pagetable/pagetable.h> must give. It knows nothing of entries and tables, and shares no code with
+ * the library. Where a call has more than one reason to refuse, this order is the library's, too:
+ *
+ *   size 0 (PT_OK), PT_BAD_FLAGS, PT_BAD_SIZE, PT_NOT_ALIGNED, PT_BAD_ADDRESS,
+ *   then what is met first in ascending addresses (a borrowed slot before what is in it), PT_NO_MEMORY.
+ *
+ * Not ordered (see as_good) are a bad answer of get_paddr and a conflict, and conflicts in a row of pages
+ * that are as large as root entries. Whether paddr suits pt_remap is asked after the page was found, whose
+ * size decides.
+ */
+#ifndef TESTS_MODEL_H
+#define TESTS_MODEL_H
+
+#include "formats.h"
+#include "test.h"
+
+struct model_page {
+    uint64_t where; /* the translated bits of its first address */
+    uint64_t size;
+    pt_paddr paddr;
+    pt_flags flags; /* as they read back */
+};
+
+struct model_slot {
+    const struct model *owner; /* borrowed from; NULL: its own */
+    bool frozen;               /* borrowed as the huge page that it was: `page` */
+    bool lent;                 /* another has borrowed it, so that the table in it stays */
+    bool upper;                /* PT_EITHER_HALF: last mapped in the upper half, where the walk reports it */
+    struct model_page page;
+};
+
+struct model {
+    const struct pt_format *format;
+    struct model_page *pages; /* its own, in ascending order */
+    size_t count;
+    size_t room;
+    struct model_slot slots[PT_ROOT_SLOTS];
+    enum pt_status as_good; /* another answer that the last call may give instead; PT_OK: none */
+};
+
+void model_init(struct model *model, const struct pt_format *format);
+void model_end(struct model *model);
+
+enum pt_status model_map(struct model *model, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags);
+enum pt_status model_unmap(struct model *model, pt_vaddr vaddr, struct pt_mapping *old);
+enum pt_status model_protect(struct model *model, pt_vaddr vaddr, pt_flags flags, uint64_t *page_size);
+enum pt_status model_remap(struct model *model, pt_vaddr vaddr, pt_paddr paddr, pt_flags flags, uint64_t *page_size);
+enum pt_status model_query(const struct model *model, pt_vaddr vaddr, struct pt_mapping *out);
+enum pt_status model_map_region(struct model *model, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_flags flags,
+                                unsigned options);
+enum pt_status model_map_region_with(struct model *model, pt_vaddr vaddr,
+                                     pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg, uint64_t size,
+                                     pt_flags flags, unsigned options);
+enum pt_status model_unmap_region(struct model *model, pt_vaddr vaddr, uint64_t size, unsigned options);
+enum pt_status model_protect_region(struct model *model, pt_vaddr vaddr, uint64_t size, pt_flags flags,
+                                    unsigned options);
+enum pt_status model_copy_from(struct model *model, struct model *source, pt_vaddr vaddr, uint64_t size);
+
+/** Every page that is visible, borrowed ones too, ascending; to be freed by the caller. */
+struct model_page *model_all(const struct model *model, size_t *count);
+
+/** The address lies in a slot that was borrowed. */
+bool model_is_borrowed(const struct model *model, pt_vaddr vaddr);
+
+/** The address as pt_walk reports it. */
+pt_vaddr model_canonical(const struct model *model, uint64_t where);
+
+#endif

@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Long random sequences of all calls on two tables, one of which borrows from the other, against the
+ * model: the same answers, the same translations, the same walk, and every frame back at the end. A few
+ * translations are kept as a TLB would keep them: what a flush does not drop must still be allowed.
+ *
+ * PT_MODEL_SEED runs one seed only, PT_MODEL_STEPS sets the length of a run.
+ */
+#include "model.h"
+
+#include "formats.h"
+#include "memory.h"
+#include "random.h"
+#include "snapshot.h"
+#include "test.h"
+
+#define SEEDS 16
+#define STEPS 4000
+#define STEPS_PER_WALK 200
+#define QUERIES_PER_STEP 12
+#define CACHED 48
+#define PAGES_AT_MOST 12000
+
+struct cached {
+    bool valid;
+    pt_vaddr vaddr;
+    struct pt_mapping mapping;
+};
+
+struct side {
+    struct page_table table;
+    struct pt_flush flush;
+    struct model model;
+    struct cached tlb[CACHED];
+    bool settled; /* a break-before-make has invalidated what was owed before: it may be freed without more */
+};
+
+struct run {
+    const struct pt_format *format;
+    struct memory memory;
+    struct random random;
+    struct side sides[2]; /* the second borrows from the first */
+    uint64_t seed;
+    uint64_t step;
+    const char *call;
+    size_t answers[PT_SHARED + 1];
+};
+
+/* ---- What is asked ------------------------------------------------------------------------------- */
+
+/* An address out of few, so that calls meet each other's pages: the ends of tables, at every level. */
+static pt_vaddr some_vaddr(struct run *run)
+{
+    const struct pt_format *format = run->format;
+    uint64_t entries = format_root_entries(format);
+    const uint64_t root_choices[] = {0, 1, entries / 2 - 1, entries / 2, entries - 1};
+    uint64_t where = root_choices[random_below(&run->random, TESTS_COUNT(root_choices))] * format_entry_size(format, 0);
+    pt_vaddr vaddr;
+
+    for (unsigned level = 1; level < format->levels; level++) {
+        uint64_t last = format_entries(format) - 1;
+        const uint64_t choices[] = {0, 0, 1, last, last};
+        uint64_t index = choices[random_below(&run->random, TESTS_COUNT(choices))];
+
+        if (level == format->levels - 1u && random_one_in(&run->random, 3))
+            index = random_one_in(&run->random, 4) ? random_below(&run->random, last) : random_below(&run->random, 8);
+        where += index * format_entry_size(format, level);
+    }
+    vaddr = where;
+    if (format->address_space == PT_SIGN_EXTENDED && where > format_lower_last(format))
+        vaddr |= format_upper_first(format);
+    if (format->address_space == PT_EITHER_HALF && random_one_in(&run->random, 4))
+        vaddr |= format_upper_first(format);
+
+    if (random_one_in(&run->random, 100))
+        vaddr ^=
+            UINT64_C(1) << (format->va_bits + random_below(&run->random, 64 - format->va_bits)); /* not canonical */
+    return vaddr;
+}
+
+static uint64_t some_page_size(struct run *run)
+{
+    uint64_t size = format_smallest(run->format);
+
+    if (random_one_in(&run->random, 100))
+        return random_below(&run->random, 4) * 3 * size;
+    while (random_one_in(&run->random, 2) && format_larger(run->format, size))
+        size = format_larger(run->format, size);
+    return size;
+}
+
+static pt_vaddr aligned_vaddr(struct run *run, uint64_t size)
+{
+    pt_vaddr vaddr = some_vaddr(run);
+
+    if (random_one_in(&run->random, 60))
+        return vaddr + random_below(&run->random, format_smallest(run->format));
+    return size ? vaddr - vaddr % size : vaddr;
+}
+
+static pt_paddr some_paddr(struct run *run, pt_vaddr vaddr, uint64_t size)
+{
+    uint64_t smallest = format_smallest(run->format);
+    pt_paddr last = format_paddr_last(run->format);
+    pt_paddr paddr = random_next(&run->random) & last;
+
+    switch (random_below(&run->random, 60)) {
+    case 0:
+        return paddr;
+    case 1:
+        return last + 1 - random_below(&run->random, 4) * smallest; /* about the end, and beyond */
+    case 2:
+        return 0;
+    default:
+        break;
+    }
+    if (random_one_in(&run->random, 3))
+        return paddr - paddr % smallest;
+    /* as far from an aligned address as vaddr is, so that huge pages come about */
+    size = size > format_largest(run->format) || size == 0 ? format_largest(run->format) : size;
+    size = random_one_in(&run->random, 2) ? format_largest(run->format) : size;
+    return paddr - paddr % size + vaddr % size / smallest * smallest;
+}
+
+static pt_flags some_flags(struct run *run)
+{
+    if (random_one_in(&run->random, 80))
+        return (pt_flags)1 << (7 + random_below(&run->random, 25));
+    return (pt_flags)random_below(&run->random, PT_ALL_FLAGS + 1);
+}
+
+static uint64_t some_size(struct run *run, bool may_be_huge)
+{
+    uint64_t smallest = format_smallest(run->format);
+    uint64_t middle = format_larger(run->format, smallest);
+    uint64_t size;
+
+    switch (random_below(&run->random, 12)) {
+    case 0:
+        size = 0;
+        break;
+    case 1:
+    case 2:
+    case 3:
+        size = smallest * (1 + random_below(&run->random, 4));
+        break;
+    case 4:
+    case 5:
+    case 6:
+        size = smallest * (1 + random_below(&run->random, 2 * format_entries(run->format)));
+        break;
+    case 7:
+    case 8:
+        size = middle * (1 + random_below(&run->random, 2));
+        break;
+    case 9:
+        size = (may_be_huge ? 100 : 1) * middle * (1 + random_below(&run->random, 2));
+        break;
+    case 10:
+        size = may_be_huge ? format_largest(run->format) * (1 + random_below(&run->random, 4)) : smallest;
+        break;
+    default:
+        size = may_be_huge ? UINT64_C(1) << random_below(&run->random, 64) : middle;
+        break;
+    }
+    if (random_one_in(&run->random, 100))
+        size += random_below(&run->random, smallest);
+    return size;
+}
+
+static unsigned some_options(struct run *run, unsigned which)
+{
+    if (random_one_in(&run->random, 150))
+        return 4u << random_below(&run->random, 30);
+    return random_one_in(&run->random, 2) ? which : 0;
+}
+
+/* Frames that are contiguous for some while, then somewhere else: a piece of 2^shift bytes stays together. */
+struct scatter {
+    unsigned shift;
+    pt_paddr last;
+    uint64_t salt;
+    uint64_t smallest;
+    bool misaligned;
+};
+
+static pt_paddr scattered(void *arg, pt_vaddr vaddr)
+{
+    const struct scatter *scatter = arg;
+    uint64_t piece = UINT64_C(1) << scatter->shift;
+    struct random random = {scatter->salt + vaddr / piece};
+    pt_paddr paddr = random_next(&random) & scatter->last;
+
+    return paddr - paddr % piece + vaddr % piece / scatter->smallest * scatter->smallest + scatter->misaligned;
+}
+
+/* ---- How answers are compared -------------------------------------------------------------------- */
+
+static void explain(const struct run *run, int side)
+{
+    print_error("%s: %s on table %d, PT_MODEL_SEED=%" PRIu64 ", step %" PRIu64 "\n", run->format->name, run->call, side,
+                run->seed, run->step);
+}
+
+#define REQUIRE(run, side, condition, ...)                                                                             \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            explain((run), (side));                                                                                    \
+            print_error(__VA_ARGS__);                                                                                  \
+            print_error("\n");                                                                                         \
+            fail();                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
+static bool same_mapping(const struct pt_mapping *a, const struct pt_mapping *b)
+{
+    return a->paddr == b->paddr && a->page_size == b->page_size && a->flags == b->flags;
+}
+
+static void compare_query(struct run *run, int side, pt_vaddr vaddr)
+{
+    struct pt_mapping found = {.paddr = 0, .page_size = 0, .flags = 0};
+    struct pt_mapping expected = found;
+    enum pt_status status = pt_query(&run->sides[side].table, vaddr, &found);
+    enum pt_status answer = model_query(&run->sides[side].model, vaddr, &expected);
+
+    REQUIRE(run, side, status == answer && same_mapping(&found, &expected),
+            "0x%" PRIx64 " is %s to 0x%" PRIx64 ", size 0x%" PRIx64 ", flags 0x%x; expected %s to 0x%" PRIx64
+            ", size 0x%" PRIx64 ", flags 0x%x",
+            vaddr, pt_status_name(status), found.paddr, found.page_size, (unsigned)found.flags, pt_status_name(answer),
+            expected.paddr, expected.page_size, (unsigned)expected.flags);
+}
+
+struct comparison {
+    struct run *run;
+    int side;
+    const struct model_page *pages;
+    size_t count;
+    size_t next;
+    unsigned depth; /* tables entered and not yet left */
+    uint64_t previous;
+    bool begun;
+};
+
+static bool compare_visit(void *arg, const struct pt_visit *visit)
+{
+    struct comparison *comparison = arg;
+    struct run *run = comparison->run;
+    const struct model *model = &run->sides[comparison->side].model;
+    const struct model_page *page;
+
+    REQUIRE(run, comparison->side, visit->level == comparison->depth, "walk: level %u, expected %u", visit->level,
+            comparison->depth);
+    /* in the order of the entries: ascending, but for halves that are mixed in one root */
+    REQUIRE(run, comparison->side,
+            !comparison->begun || format_translated(run->format, visit->vaddr) >= comparison->previous,
+            "walk: 0x%" PRIx64 " after 0x%" PRIx64, visit->vaddr, comparison->previous);
+    comparison->begun = true;
+    comparison->previous = format_translated(run->format, visit->vaddr);
+    if (!visit->is_leaf) {
+        comparison->depth++;
+        return true;
+    }
+
+    REQUIRE(run, comparison->side, comparison->next < comparison->count, "walk: 0x%" PRIx64 " is one too many",
+            visit->vaddr);
+    page = &comparison->pages[comparison->next++];
+    REQUIRE(run, comparison->side,
+            visit->vaddr == model_canonical(model, page->where) && visit->mapping.page_size == page->size &&
+                visit->mapping.paddr == page->paddr && visit->mapping.flags == page->flags,
+            "walk: 0x%" PRIx64 " to 0x%" PRIx64 ", size 0x%" PRIx64 ", flags 0x%x; expected 0x%" PRIx64 " to 0x%" PRIx64
+            ", size 0x%" PRIx64 ", flags 0x%x",
+            visit->vaddr, visit->mapping.paddr, visit->mapping.page_size, (unsigned)visit->mapping.flags,
+            model_canonical(model, page->where), page->paddr, page->size, (unsigned)page->flags);
+    return true;
+}
+
+static bool leave_table(void *arg, const struct pt_visit *visit)
+{
+    struct comparison *comparison = arg;
+
+    if (!visit->is_leaf)
+        comparison->depth--;
+    return true;
+}
+
+static void compare_walk(struct run *run, int side)
+{
+    struct comparison comparison = {.run = run, .side = side};
+    struct model_page *pages = model_all(&run->sides[side].model, &comparison.count);
+
+    comparison.pages = pages;
+    pt_walk(&run->sides[side].table, SIZE_MAX, compare_visit, leave_table, &comparison);
+    REQUIRE(run, side, comparison.next == comparison.count, "walk: %zu pages, expected %zu", comparison.next,
+            comparison.count);
+    free(pages);
+}
+
+/* ---- A TLB --------------------------------------------------------------------------------------- */
+
+static bool is_dropped(const struct run *run, const struct pt_flush *flush, const struct cached *cached)
+{
+    uint64_t first = format_translated(run->format, cached->vaddr);
+    uint64_t last;
+
+    first -= first % cached->mapping.page_size;
+    last = first + (cached->mapping.page_size - 1);
+    if (flush->everything)
+        return true;
+    for (unsigned i = 0; i < flush->range_count; i++) {
+        uint64_t begin = format_translated(run->format, flush->ranges[i].vaddr);
+        uint64_t end = begin + (flush->ranges[i].size - 1);
+
+        if (begin <= last && end >= first)
+            return true;
+    }
+    return false;
+}
+
+static void drop_from_tlb(void *arg, const struct pt_flush *flush)
+{
+    struct run *run = arg;
+
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < CACHED; i++)
+            if (flush == &run->sides[side].flush && run->sides[side].tlb[i].valid &&
+                is_dropped(run, flush, &run->sides[side].tlb[i]))
+                run->sides[side].tlb[i].valid = false;
+}
+
+static void forget_tlb(struct side *side)
+{
+    for (size_t i = 0; i < CACHED; i++)
+        side->tlb[i].valid = false;
+}
+
+/* The MMU looks something up, now or never again. */
+static void fill_tlb(struct run *run, struct side *side)
+{
+    struct cached *cached = &side->tlb[random_below(&run->random, CACHED)];
+    pt_vaddr vaddr = some_vaddr(run);
+    struct pt_mapping mapping;
+
+    /* what is borrowed is flushed through its owner */
+    if (!format_is_canonical(run->format, vaddr) || model_is_borrowed(&side->model, vaddr) ||
+        pt_query(&side->table, vaddr, &mapping) != PT_OK || (mapping.flags & (PT_READ | PT_WRITE | PT_EXECUTE)) == 0)
+        return;
+    mapping.paddr -= vaddr % mapping.page_size;
+    *cached = (struct cached){.valid = true, .vaddr = vaddr - vaddr % mapping.page_size, .mapping = mapping};
+}
+
+/* Nothing is owed any more: what the TLB still holds must be what the table says, or less. */
+static void check_tlb(struct run *run, int number)
+{
+    struct side *side = &run->sides[number];
+
+    for (size_t i = 0; i < CACHED; i++) {
+        const struct cached *cached = &side->tlb[i];
+        const pt_flags rights = PT_READ | PT_WRITE | PT_EXECUTE | PT_USER;
+        struct pt_mapping now = {.paddr = 0, .page_size = 0, .flags = 0};
+
+        if (!cached->valid)
+            continue;
+        REQUIRE(run, number,
+                pt_query(&side->table, cached->vaddr, &now) == PT_OK && now.paddr == cached->mapping.paddr &&
+                    (cached->mapping.flags & rights & ~now.flags) == 0 &&
+                    ((cached->mapping.flags ^ now.flags) & (PT_DEVICE | PT_UNCACHED)) == 0 &&
+                    (cached->mapping.flags & PT_GLOBAL & ~now.flags) == 0,
+                "the TLB still translates 0x%" PRIx64 " to 0x%" PRIx64 ", flags 0x%x", cached->vaddr,
+                cached->mapping.paddr, (unsigned)cached->mapping.flags);
+    }
+}
+
+/* ---- The calls ----------------------------------------------------------------------------------- */
+
+static enum pt_status call_both(struct run *run, int number, enum pt_status *answer)
+{
+    struct side *side = &run->sides[number];
+    struct model *model = &side->model;
+    unsigned what = (unsigned)random_below(&run->random, 100);
+    uint64_t page_size = some_page_size(run);
+    pt_flags flags = some_flags(run);
+
+    if (what < 30) {
+        pt_vaddr vaddr = aligned_vaddr(run, page_size);
+        pt_paddr paddr = some_paddr(run, vaddr, page_size);
+
+        run->call = "pt_map";
+        *answer = model_map(model, vaddr, paddr, page_size, flags);
+        return pt_map(&side->table, vaddr, paddr, page_size, flags, &side->flush);
+    }
+    if (what < 36) {
+        pt_vaddr vaddr = some_vaddr(run);
+        struct pt_mapping old = {.paddr = 0, .page_size = 0, .flags = 0};
+        struct pt_mapping expected = old;
+        bool tell = !random_one_in(&run->random, 4);
+        enum pt_status status;
+
+        run->call = "pt_unmap";
+        *answer = model_unmap(model, vaddr, &expected);
+        status = pt_unmap(&side->table, vaddr, tell ? &old : NULL, &side->flush);
+        REQUIRE(run, number, !tell || same_mapping(&old, &expected), "0x%" PRIx64 " was something else", vaddr);
+        return status;
+    }
+    if (what < 46) {
+        pt_vaddr vaddr = some_vaddr(run);
+        uint64_t found = 1;
+        uint64_t expected = 1;
+        bool tell = !random_one_in(&run->random, 4);
+        enum pt_status status;
+
+        if (random_one_in(&run->random, 2)) {
+            run->call = "pt_protect";
+            *answer = model_protect(model, vaddr, flags, &expected);
+            status = pt_protect(&side->table, vaddr, flags, tell ? &found : NULL, &side->flush);
+        } else {
+            pt_paddr paddr = some_paddr(run, 0, page_size);
+
+            run->call = "pt_remap";
+            *answer = model_remap(model, vaddr, paddr, flags, &expected);
+            status = pt_remap(&side->table, vaddr, paddr, flags, tell ? &found : NULL, &side->flush);
+        }
+        REQUIRE(run, number, !tell || found == expected, "page size 0x%" PRIx64 ", expected 0x%" PRIx64, found,
+                expected);
+        return status;
+    }
+    if (what < 62) {
+        unsigned options = some_options(run, PT_ALLOW_HUGE);
+        uint64_t size = some_size(run, options & PT_ALLOW_HUGE);
+        pt_vaddr vaddr = aligned_vaddr(run, random_one_in(&run->random, 2) ? page_size : 1);
+        pt_paddr paddr = some_paddr(run, vaddr, page_size);
+
+        /* not too many pages */
+        if ((options & PT_ALLOW_HUGE) && (vaddr ^ paddr) % format_larger(run->format, format_smallest(run->format)))
+            size %= 4 * format_larger(run->format, format_smallest(run->format));
+        else if ((options & PT_ALLOW_HUGE) && (vaddr ^ paddr) % format_largest(run->format))
+            size %= PT_1G * 4;
+        if (size > UINT64_C(4096) * format_largest(run->format))
+            size = UINT64_C(4096) * format_largest(run->format);
+        run->call = "pt_map_region";
+        *answer = model_map_region(model, vaddr, paddr, size, flags, options);
+        return pt_map_region(&side->table, vaddr, paddr, size, flags, options, &side->flush);
+    }
+    if (what < 70) {
+        unsigned options = some_options(run, PT_ALLOW_HUGE);
+        struct scatter scatter = {
+            .shift = run->format->page_shift +
+                     (unsigned)random_below(&run->random, 3 * (uint64_t)run->format->index_bits / 2),
+            .last = format_paddr_last(run->format),
+            .salt = random_next(&run->random),
+            .smallest = format_smallest(run->format),
+            .misaligned = random_one_in(&run->random, 40),
+        };
+        uint64_t size = some_size(run, false);
+        pt_vaddr vaddr = aligned_vaddr(run, random_one_in(&run->random, 2) ? page_size : 1);
+
+        if (random_one_in(&run->random, 200)) { /* one of the largest */
+            size = format_largest(run->format) > PT_1G ? PT_1G : format_largest(run->format);
+            scatter.shift = run->format->pa_bits - 2u;
+        }
+        if (random_one_in(&run->random, 40))
+            scatter.last = 2 * scatter.last + 1;
+        run->call = "pt_map_region_with";
+        *answer = model_map_region_with(model, vaddr, scattered, &scatter, size, flags, options);
+        return pt_map_region_with(&side->table, vaddr, scattered, &scatter, size, flags, options, &side->flush);
+    }
+    if (what < 82) {
+        unsigned options = some_options(run, PT_SKIP_HOLES);
+        uint64_t size = some_size(run, true);
+        pt_vaddr vaddr = aligned_vaddr(run, page_size);
+
+        run->call = "pt_unmap_region";
+        *answer = model_unmap_region(model, vaddr, size, options);
+        return pt_unmap_region(&side->table, vaddr, size, options, &side->flush);
+    }
+    if (what < 94) {
+        unsigned options = some_options(run, PT_SKIP_HOLES);
+        uint64_t size = some_size(run, true);
+        pt_vaddr vaddr = aligned_vaddr(run, page_size);
+
+        run->call = "pt_protect_region";
+        *answer = model_protect_region(model, vaddr, size, flags, options);
+        return pt_protect_region(&side->table, vaddr, size, flags, options, &side->flush);
+    }
+    if (number == 1 && what < 98) {
+        uint64_t unit = format_entry_size(run->format, 0);
+        pt_vaddr vaddr = aligned_vaddr(run, unit);
+        uint64_t size = unit * random_below(&run->random, 3);
+
+        run->call = "pt_copy_from";
+        *answer = model_copy_from(model, &run->sides[0].model, vaddr, size);
+        return pt_copy_from(&side->table, &run->sides[0].table, vaddr, size, &side->flush);
+    }
+    run->call = "pt_query";
+    *answer = PT_OK;
+    return PT_OK;
+}
+
+static bool leaves_lists(const struct page_table *before, const struct page_table *after)
+{
+    return before->root == after->root && memcmp(&before->upper, &after->upper, sizeof(before->upper)) == 0 &&
+           memcmp(&before->borrowed, &after->borrowed, sizeof(before->borrowed)) == 0 &&
+           memcmp(&before->lent, &after->lent, sizeof(before->lent)) == 0;
+}
+
+static void begin_side(struct run *run, int number)
+{
+    struct side *side = &run->sides[number];
+
+    memory_fail_never(&run->memory);
+    assert_ok(pt_create(&side->table, run->format, &run->memory.handler, &run->memory));
+    pt_flush_init(&side->flush, &side->table);
+    model_init(&side->model, run->format);
+    forget_tlb(side);
+}
+
+static void settle(struct run *run, struct side *side)
+{
+    if (side->settled)
+        memory_release(&run->memory);
+    side->settled = false;
+    pt_flush(&side->flush);
+}
+
+static void end_side(struct run *run, int number)
+{
+    struct side *side = &run->sides[number];
+
+    compare_walk(run, number);
+    settle(run, side);
+    check_tlb(run, number);
+    memory_release(&run->memory);
+    pt_destroy(&side->table);
+    model_end(&side->model);
+}
+
+/* Everything gone: nothing is left but the root, and the tables that were lent. */
+static void unmap_everything(struct run *run, int number)
+{
+    struct side *side = &run->sides[number];
+    uint64_t last = format_lower_last(run->format);
+
+    run->call = "pt_unmap_region of everything";
+    for (int half = 0; half < 2; half++) {
+        pt_vaddr vaddr = half ? format_upper_first(run->format) : 0;
+        enum pt_status answer = model_unmap_region(&side->model, vaddr, last + 1, PT_SKIP_HOLES);
+        enum pt_status status = pt_unmap_region(&side->table, vaddr, last + 1, PT_SKIP_HOLES, &side->flush);
+
+        REQUIRE(run, number, status == answer, "%s, expected %s", pt_status_name(status), pt_status_name(answer));
+    }
+}
+
+static void one_step(struct run *run)
+{
+    int number = (int)random_below(&run->random, 2);
+    struct side *side = &run->sides[number];
+    struct page_table table = side->table;
+    struct pt_flush owed = side->flush;
+    size_t taken = run->memory.taken;
+    size_t attempts = run->memory.attempts;
+    size_t flushes = run->memory.flush_count;
+    bool short_of_memory = random_one_in(&run->random, 8);
+    struct model_page *pages = NULL;
+    size_t count = side->model.count;
+    struct model_slot slots[TESTS_COUNT(side->model.slots)];
+    struct model_slot source_slots[TESTS_COUNT(side->model.slots)];
+    enum pt_status status;
+    enum pt_status answer;
+
+    if (short_of_memory) {
+        memory_fail_after(&run->memory, 1 + (size_t)random_below(&run->random, 4));
+        pages = malloc((count + 1) * sizeof(*pages));
+        assert_non_null(pages);
+        if (count)
+            memcpy(pages, side->model.pages, count * sizeof(*pages));
+        memcpy(slots, side->model.slots, sizeof(slots));
+        memcpy(source_slots, run->sides[0].model.slots, sizeof(source_slots));
+    }
+    memory_hold(&run->memory);
+    side->model.as_good = PT_OK;
+    status = call_both(run, number, &answer);
+    run->answers[status]++;
+
+    if (status == PT_NO_MEMORY && answer == PT_OK) {
+        REQUIRE(run, number, short_of_memory && run->memory.attempts > attempts, "PT_NO_MEMORY without a reason");
+        /* the model had memory: take it back */
+        if (side->model.room < count)
+            fail();
+        side->model.count = count;
+        if (count)
+            memcpy(side->model.pages, pages, count * sizeof(*pages));
+        memcpy(side->model.slots, slots, sizeof(slots));
+        memcpy(run->sides[0].model.slots, number == 0 ? slots : source_slots, sizeof(source_slots));
+    } else {
+        REQUIRE(run, number, status == answer || (status != PT_OK && status == side->model.as_good), "%s, expected %s",
+                pt_status_name(status), pt_status_name(answer));
+    }
+    memory_fail_never(&run->memory);
+    free(pages);
+    side->settled |= run->memory.flush_count > flushes;
+
+    if (status != PT_OK) {
+        REQUIRE(run, number, run->memory.taken == taken, "%zu frames are out after an error, were %zu",
+                run->memory.taken, taken);
+        REQUIRE(run, number, flush_owes_same(&side->flush, &owed), "an error changed what is owed");
+        REQUIRE(run, number, leaves_lists(&table, &side->table), "an error changed the struct page_table");
+    }
+    for (int i = 0; i < QUERIES_PER_STEP; i++)
+        compare_query(run, i % 2, some_vaddr(run));
+    for (int i = 0; i < 4; i++)
+        fill_tlb(run, side);
+
+    if (random_one_in(&run->random, 5)) {
+        settle(run, side);
+        check_tlb(run, number);
+    } else if (random_one_in(&run->random, 20)) {
+        memory_release(&run->memory);
+        pt_flush_ignore(&side->flush);
+        forget_tlb(side);
+    }
+    if (side->model.count > PAGES_AT_MOST || random_one_in(&run->random, 250))
+        unmap_everything(run, number);
+    if (random_one_in(&run->random, 400)) {
+        end_side(run, 1);
+        begin_side(run, 1);
+    }
+}
+
+static void run_seed(const struct pt_format *format, uint64_t seed, uint64_t steps)
+{
+    struct run *run = calloc(1, sizeof(*run));
+
+    assert_non_null(run);
+    run->format = format;
+    run->seed = seed;
+    run->random.state = seed;
+    run->call = "pt_create";
+    memory_init(&run->memory, MEMORY_BASE, MEMORY_FRAMES);
+    run->memory.on_flush = drop_from_tlb;
+    run->memory.on_flush_arg = run;
+    if (seed % 2 == 0)
+        memory_make_linear(&run->memory);
+    begin_side(run, 0);
+    begin_side(run, 1);
+
+    for (run->step = 0; run->step < steps; run->step++) {
+        one_step(run);
+        memory_forget_flushes(&run->memory);
+        if (run->step % STEPS_PER_WALK == 0) {
+            compare_walk(run, 0);
+            compare_walk(run, 1);
+        }
+    }
+
+    end_side(run, 1);
+    unmap_everything(run, 0);
+    end_side(run, 0);
+    memory_end(&run->memory);
+    if (getenv("PT_MODEL_VERBOSE")) {
+        for (size_t i = 0; i < TESTS_COUNT(run->answers); i++)
+            print_message("%s %zu, ", pt_status_name((enum pt_status)i), run->answers[i]);
+        print_message("seed %" PRIu64 "\n", seed);
+    }
+    free(run);
+}
+
+static void answers_and_translates_as_the_model_does(void **state)
+{
+    const struct pt_format *format = *state;
+    uint64_t seed = number_from_environment("PT_MODEL_SEED", 0);
+    uint64_t steps = number_from_environment("PT_MODEL_STEPS", STEPS);
+
+    if (seed != 0) {
+        run_seed(format, seed, steps);
+        return;
+    }
+    for (seed = 1; seed <= SEEDS; seed++)
+        run_seed(format, seed, steps);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTS_OF_EACH_FORMAT_WITH(answers_and_translates_as_the_model_does, NULL, NULL),
+    };
+
+    return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+}

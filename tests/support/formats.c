@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "formats.h"
+
+#include "memory.h"
+
+#define ITS_ADDRESS(format, unused) &(format)
+#define ITS_NAME(format, unused) NAME_OF(format)
+#define NAME_OF(format) #format
+
+const struct pt_format *const formats[] = {EACH_FORMAT(ITS_ADDRESS, )};
+const size_t formats_count = TESTS_COUNT(formats);
+
+static const char *const names[] = {EACH_FORMAT(ITS_NAME, )};
+
+static const struct format_facts facts[] = {
+    {.name = "pt_x86_64", .execute_implies_read = true, .has_memory_types = true, .entry_pa_bits = 52},
+    {.name = "pt_aarch64", .execute_implies_read = true, .has_memory_types = true, .entry_pa_bits = 48},
+    {.name = "pt_sv39", .entry_pa_bits = 56},
+    {.name = "pt_sv48", .entry_pa_bits = 56},
+    {.name = "pt_loongarch64", .has_memory_types = true, .entry_pa_bits = 48, .no_table_at_zero = true},
+};
+
+const struct format_facts *format_facts(const struct pt_format *format)
+{
+    const char *name = NULL;
+
+    for (size_t i = 0; i < formats_count && !name; i++)
+        if (format == formats[i])
+            name = names[i];
+    /* A copy: the facts are those of its family. */
+    for (size_t i = 0; i < formats_count && !name; i++)
+        if (format->operations == formats[i]->operations)
+            name = names[i];
+    for (size_t i = 0; name && i < TESTS_COUNT(facts); i++)
+        if (strcmp(facts[i].name, name) == 0)
+            return &facts[i];
+    fail_msg("tests/support/formats.c has no facts about %s", format->name);
+    return NULL;
+}
+
+pt_flags format_reads_back(const struct pt_format *format, pt_flags flags)
+{
+    const struct format_facts *about = format_facts(format);
+
+    if ((flags & PT_WRITE) || ((flags & PT_EXECUTE) && about->execute_implies_read))
+        flags |= PT_READ;
+    if (flags & PT_DEVICE)
+        flags &= ~PT_UNCACHED;
+    if (!about->has_memory_types)
+        flags &= ~(PT_DEVICE | PT_UNCACHED);
+    return flags;
+}
+
+uint64_t format_entry_size(const struct pt_format *format, unsigned level)
+{
+    unsigned below = format->levels - 1u - level;
+
+    return UINT64_C(1) << (format->page_shift + format->index_bits * below);
+}
+
+unsigned format_level_of(const struct pt_format *format, uint64_t page_size)
+{
+    for (unsigned level = 0; level < format->levels; level++)
+        if (format_entry_size(format, level) == page_size)
+            return level;
+    fail_msg("%s has no level for pages of 0x%" PRIx64, format->name, page_size);
+    return 0;
+}
+
+uint64_t format_smallest(const struct pt_format *format)
+{
+    return UINT64_C(1) << format->page_shift;
+}
+
+uint64_t format_largest(const struct pt_format *format)
+{
+    uint64_t largest = format_smallest(format);
+
+    for (uint64_t size = largest; size != 0; size = format_larger(format, size))
+        largest = size;
+    return largest;
+}
+
+uint64_t format_larger(const struct pt_format *format, uint64_t page_size)
+{
+    for (uint64_t size = page_size << 1; size != 0; size <<= 1)
+        if (format->page_sizes & size)
+            return size;
+    return 0;
+}
+
+uint64_t format_smaller(const struct pt_format *format, uint64_t page_size)
+{
+    for (uint64_t size = page_size >> 1; size != 0; size >>= 1)
+        if (format->page_sizes & size)
+            return size;
+    return 0;
+}
+
+size_t format_root_entries(const struct pt_format *format)
+{
+    return (size_t)1 << (format->va_bits - format->page_shift - format->index_bits * (format->levels - 1));
+}
+
+size_t format_entries(const struct pt_format *format)
+{
+    return (size_t)1 << format->index_bits;
+}
+
+size_t format_root_frames(const struct pt_format *format)
+{
+    size_t bytes = format_root_entries(format) * sizeof(uint64_t);
+
+    return (bytes + (size_t)PT_FRAME_SIZE - 1) / (size_t)PT_FRAME_SIZE;
+}
+
+pt_vaddr format_lower_last(const struct pt_format *format)
+{
+    unsigned bits = format->address_space == PT_SIGN_EXTENDED ? format->va_bits - 1u : format->va_bits;
+
+    return (UINT64_C(1) << bits) - 1;
+}
+
+pt_vaddr format_upper_first(const struct pt_format *format)
+{
+    return format->address_space == PT_ZERO_EXTENDED ? 0 : ~format_lower_last(format);
+}
+
+bool format_is_canonical(const struct pt_format *format, pt_vaddr vaddr)
+{
+    if (vaddr <= format_lower_last(format))
+        return true;
+    return format->address_space != PT_ZERO_EXTENDED && vaddr >= format_upper_first(format);
+}
+
+uint64_t format_translated(const struct pt_format *format, pt_vaddr vaddr)
+{
+    return vaddr & ((UINT64_C(1) << format->va_bits) - 1);
+}
+
+pt_paddr format_paddr_last(const struct pt_format *format)
+{
+    return format->pa_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << format->pa_bits) - 1;
+}
+
+pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr)
+{
+    return format->address_space == PT_EITHER_HALF ? vaddr ^ ~format_lower_last(format) : vaddr;
+}
+
+int fixture_set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    fixture->format = *state;
+    fixture->memory = calloc(1, sizeof(*fixture->memory));
+    assert_non_null(fixture->memory);
+    memory_init(fixture->memory, MEMORY_BASE, MEMORY_FRAMES);
+    assert_ok(pt_create(&fixture->table, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&fixture->flush, &fixture->table);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    memory_fail_never(fixture->memory);
+    fixture->memory->on_alloc = NULL;
+    memory_release(fixture->memory);
+    pt_flush_ignore(&fixture->flush);
+    pt_destroy(&fixture->table);
+    memory_end(fixture->memory);
+    free(fixture->memory);
+    free(fixture);
+    return 0;
+}

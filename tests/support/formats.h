@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The formats under test, in one place: a line in EACH_FORMAT and one in facts[] (formats.c) enrol a
+ * new one in every test. What a test needs to know beyond the descriptor stands in struct format_facts.
+ */
+#ifndef TESTS_SUPPORT_FORMATS_H
+#define TESTS_SUPPORT_FORMATS_H
+
+#include "test.h"
+
+/* X(format, ...) for each format, with commas between. */
+#ifdef PT_ONLY_FORMAT
+#define EACH_FORMAT(X, ...) X(PT_ONLY_FORMAT, __VA_ARGS__)
+#else
+#define EACH_FORMAT(X, ...)                                                                                            \
+    X(pt_x86_64, __VA_ARGS__)                                                                                          \
+    , X(pt_aarch64, __VA_ARGS__), X(pt_sv39, __VA_ARGS__), X(pt_sv48, __VA_ARGS__), X(pt_loongarch64, __VA_ARGS__)
+#endif
+
+/**
+ * In an array of struct CMUnitTest: `test`, once for each format, with a `struct fixture` as its state.
+ * TESTS_OF_EACH_FORMAT(unmap_forgets_the_page), names the tests "unmap_forgets_the_page(pt_sv39)" ...
+ */
+#define TESTS_OF_EACH_FORMAT(test) EACH_FORMAT(TEST_OF_FORMAT, test, fixture_set_up, fixture_tear_down)
+/** The same with set-up and tear-down of one's own; the first gets the format (struct pt_format *) as its state. */
+#define TESTS_OF_EACH_FORMAT_WITH(test, set_up, tear_down) EACH_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down)
+#define TEST_OF_FORMAT(format, test, set_up, tear_down) TEST_OF_FORMAT_(format, test, set_up, tear_down)
+#define TEST_OF_FORMAT_(format, test, set_up, tear_down)                                                               \
+    {                                                                                                                  \
+        .name = #test "(" #format ")", .test_func = (test), .setup_func = (set_up), .teardown_func = (tear_down),      \
+        .initial_state = (void *)&(format)                                                                             \
+    }
+
+/** What a manual says of a format and its descriptor does not. */
+struct format_facts {
+    const char *name;          /* of the C object: "pt_sv39" */
+    bool execute_implies_read; /* execute-only does not exist */
+    bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
+    uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
+    bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */
+};
+
+/** All formats, in the order of EACH_FORMAT. */
+extern const struct pt_format *const formats[];
+extern const size_t formats_count;
+
+/** The facts of a format or of a narrowed copy of one. */
+const struct format_facts *format_facts(const struct pt_format *format);
+
+/** What pt_query reports of a mapping made with `flags`. */
+pt_flags format_reads_back(const struct pt_format *format, pt_flags flags);
+
+/** How many bytes an entry of a table at `level` (0: the root) translates. */
+uint64_t format_entry_size(const struct pt_format *format, unsigned level);
+
+/** The level at which a page of this size is a leaf. */
+unsigned format_level_of(const struct pt_format *format, uint64_t page_size);
+
+uint64_t format_smallest(const struct pt_format *format);
+uint64_t format_largest(const struct pt_format *format);
+/** The next larger (smaller) page size that the format offers; 0: none. */
+uint64_t format_larger(const struct pt_format *format, uint64_t page_size);
+uint64_t format_smaller(const struct pt_format *format, uint64_t page_size);
+
+/** for (uint64_t size ...) from the smallest page size to the largest. */
+#define FOR_EACH_PAGE_SIZE(size, format)                                                                               \
+    for (uint64_t size = format_smallest(format); size != 0; size = format_larger((format), size))
+
+/** Entries of the root and of every other table. */
+size_t format_root_entries(const struct pt_format *format);
+size_t format_entries(const struct pt_format *format);
+/** Frames that the root takes. */
+size_t format_root_frames(const struct pt_format *format);
+
+/** The highest address of the lower half (or of all addresses, if there is no upper one). */
+pt_vaddr format_lower_last(const struct pt_format *format);
+/** The lowest address of the upper half; 0: there is no upper half. */
+pt_vaddr format_upper_first(const struct pt_format *format);
+bool format_is_canonical(const struct pt_format *format, pt_vaddr vaddr);
+/** The translated bits of an address alone: where its entries stand in the tree. */
+uint64_t format_translated(const struct pt_format *format, pt_vaddr vaddr);
+/** The highest physical address. */
+pt_paddr format_paddr_last(const struct pt_format *format);
+
+/** Another canonical address that names the same entry (PT_EITHER_HALF), or the same one. */
+pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr);
+
+/* ---- What most tests work on -------------------------------------------------------------------- */
+
+struct fixture {
+    const struct pt_format *format;
+    struct memory *memory;
+    struct page_table table;
+    struct pt_flush flush;
+};
+
+/** An empty table in a fresh memory. */
+int fixture_set_up(void **state);
+/** Settles the flush, destroys the table, and fails if a frame is still out. */
+int fixture_tear_down(void **state);
+
+#endif

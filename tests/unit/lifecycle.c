@@ -1,0 +1,1223 @@
+/* SPDX-License-Identifier: MIT */
+/* A table from pt_create to pt_destroy: who owns which frame, frame 0, the walk, the dump, and sharing. */
+#include "formats.h"
+#include "memory.h"
+#include "snapshot.h"
+#include "test.h"
+
+#define PADDR PT_512G /* a multiple of every page size in use, and not in the simulated memory */
+#define RW (PT_READ | PT_WRITE)
+
+static uint64_t small(const struct fixture *fixture)
+{
+    return format_smallest(fixture->format);
+}
+
+/* What a root entry translates. */
+static uint64_t unit(const struct fixture *fixture)
+{
+    return format_entry_size(fixture->format, 0);
+}
+
+/* What a table of the last level translates. */
+static uint64_t leaf_table(const struct fixture *fixture)
+{
+    return format_entry_size(fixture->format, fixture->format->levels - 2u);
+}
+
+/* ---- Creation and destruction ------------------------------------------------------------------------- */
+
+static void an_empty_table_is_one_zeroed_root(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t frames = format_root_frames(fixture->format);
+    const unsigned char *root = memory_phys_to_virt(fixture->memory, pt_root(&fixture->table));
+
+    assert_int_equal(fixture->memory->taken, frames);
+    assert_int_equal(pt_root(&fixture->table) % (frames * PT_FRAME_SIZE), 0);
+    for (size_t i = 0; i < frames * PT_FRAME_SIZE; i++)
+        assert_int_equal(root[i], 0);
+    assert_not_mapped(&fixture->table, 0);
+}
+
+static void destroying_twice_or_a_zeroed_struct_is_harmless(void **state)
+{
+    const struct pt_format *format = *state;
+    struct page_table zero = {.root = 0};
+    struct page_table table = zero;
+    struct memory memory;
+
+    pt_destroy(&table);
+    memory_init(&memory, MEMORY_BASE, 16);
+    assert_ok(pt_create(&table, format, &memory.handler, &memory));
+    pt_destroy(&table);
+    assert_memory_equal(&table, &zero, sizeof(table));
+    assert_int_equal(memory.taken, 0);
+    assert_int_equal(memory.frees, memory.allocations);
+    pt_destroy(&table);
+    assert_int_equal(memory.frees, memory.allocations);
+    memory_end(&memory);
+}
+
+static void a_table_in_linear_memory_works_as_well(void **state)
+{
+    const struct pt_format *format = *state;
+    struct page_table table;
+    struct pt_flush flush;
+    struct memory memory;
+    const uint64_t page = format_smallest(format);
+
+    memory_init(&memory, MEMORY_BASE, 64);
+    memory_make_linear(&memory);
+    assert_ok(pt_create(&table, format, &memory.handler, &memory));
+    pt_flush_init(&flush, &table);
+    assert_ok(pt_map_region(&table, 0 - 4 * page, PADDR, 4 * page, RW, 0, &flush));
+    assert_mapped(&table, 0 - page, PADDR + 3 * page, page, RW);
+    assert_ok(pt_unmap_region(&table, 0 - 4 * page, 4 * page, 0, &flush));
+    pt_flush(&flush);
+    pt_destroy(&table);
+    memory_end(&memory);
+}
+
+/* The physical address in a raw entry: RISC-V's frame number begins at bit 10, all others keep it in place. */
+static bool leads_to(uint64_t bits, pt_paddr frame)
+{
+    return (bits & UINT64_C(0x0000fffffffff000)) == frame ||
+           ((bits & UINT64_C(0x003ffffffffffc00)) << 2 == frame && bits >> 54 == 0);
+}
+
+/* The table about to be freed leads to no table that is still out. */
+static void children_are_gone(void *arg, struct memory *memory, pt_paddr first)
+{
+    const uint64_t *entries = memory_phys_to_virt(memory, first);
+
+    (void)arg;
+    for (size_t i = 0; i < PT_FRAME_SIZE / sizeof(*entries); i++)
+        for (size_t j = 0; entries[i] != 0 && j < memory->frames; j++)
+            if (memory->frame[j].taken && leads_to(entries[i], memory->base + j * PT_FRAME_SIZE))
+                fail_msg("a table is freed before the one that its entry %zu leads to", i);
+}
+
+static void build_a_forest(struct fixture *fixture)
+{
+    const struct pt_format *format = fixture->format;
+
+    for (unsigned slot = 1; slot < 4; slot++)
+        for (unsigned level = 1; level < format->levels; level++)
+            assert_ok(pt_map(&fixture->table, slot * unit(fixture) + format_entry_size(format, level), PADDR,
+                             small(fixture), RW, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, 0 - small(fixture), PADDR, small(fixture), 0, &fixture->flush));
+}
+
+static void children_are_destroyed_before_their_parents(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_a_forest(fixture);
+    pt_flush(&fixture->flush);
+    fixture->memory->on_dealloc = children_are_gone;
+    pt_destroy(&fixture->table);
+    fixture->memory->on_dealloc = NULL;
+    assert_int_equal(fixture->memory->taken, 0);
+}
+
+/* No table that stays leads to the one about to be freed. */
+static void nothing_leads_here(void *arg, struct memory *memory, pt_paddr first)
+{
+    (void)arg;
+    for (size_t j = 0; j < memory->frames; j++) {
+        const uint64_t *entries;
+
+        if (!memory->frame[j].taken || memory->base + j * PT_FRAME_SIZE == first)
+            continue;
+        entries = memory_phys_to_virt(memory, memory->base + j * PT_FRAME_SIZE);
+        for (size_t i = 0; i < PT_FRAME_SIZE / sizeof(*entries); i++)
+            if (entries[i] != 0 && leads_to(entries[i], first))
+                fail_msg("a table is freed while entry %zu of another leads to it", i);
+    }
+}
+
+static void retired_tables_are_unhooked_before_they_are_freed(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_a_forest(fixture);
+    pt_flush(&fixture->flush);
+    memory_hold(fixture->memory);
+    assert_ok(
+        pt_unmap_region(&fixture->table, 0, format_lower_last(fixture->format) + 1, PT_SKIP_HOLES, &fixture->flush));
+    assert_int_equal(fixture->memory->frees, 0);
+    /* what a CPU would find through the retired tables, if it still knew them, is not checked here */
+    for (unsigned slot = 1; slot < 4; slot++)
+        assert_not_mapped(&fixture->table, slot * unit(fixture) + small(fixture));
+    memory_forget_flushes(fixture->memory);
+    fixture->memory->on_dealloc = nothing_leads_here;
+    pt_flush(&fixture->flush);
+    fixture->memory->on_dealloc = NULL;
+    assert_int_equal(fixture->memory->flush_count, 1);
+    assert_true(memory_last_flush(fixture->memory)->tables_changed);
+    /* the root, and the way to the last page */
+    assert_int_equal(fixture->memory->taken,
+                     fixture->format->address_space == PT_EITHER_HALF ? 1u : fixture->format->levels);
+}
+
+static void retired_tables_stay_until_the_flush(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t taken;
+
+    memory_hold(fixture->memory);
+    assert_ok(pt_map_region(&fixture->table, 0, PADDR, 2 * leaf_table(fixture), RW, 0, &fixture->flush));
+    taken = fixture->memory->taken;
+    assert_ok(pt_unmap_region(&fixture->table, 0, 2 * leaf_table(fixture), 0, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, taken);
+    assert_true(fixture->flush.retired != PT_NO_FRAME);
+    assert_true(fixture->flush.tables_changed);
+    memory_hold(fixture->memory);
+    pt_flush(&fixture->flush);
+    assert_int_equal(fixture->memory->taken, taken - 2);
+    assert_true(fixture->flush.retired == PT_NO_FRAME);
+    assert_false(fixture->flush.tables_changed);
+}
+
+/* The table goes, a flush that is still owed remains good. */
+static void a_flush_outlives_its_table(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_ok(pt_map_region(&fixture->table, 0, PADDR, leaf_table(fixture), RW, 0, &fixture->flush));
+    assert_ok(pt_unmap_region(&fixture->table, 0, leaf_table(fixture), 0, &fixture->flush));
+    pt_destroy(&fixture->table);
+    assert_int_equal(fixture->memory->taken, 1);
+    pt_flush(&fixture->flush);
+    assert_int_equal(fixture->memory->taken, 0);
+}
+
+static void mapped_frames_are_never_freed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct memory *memory = fixture->memory;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    const uint64_t page = small(fixture);
+    pt_paddr frames = memory_alloc(memory, 512, PT_2M);
+    size_t taken;
+
+    assert_true(frames != PT_NO_FRAME);
+    /* the same frames as small pages, as a huge one, and once more under a table that is destroyed */
+    for (unsigned options = 0; options <= PT_ALLOW_HUGE; options++) {
+        assert_ok(pt_map_region(table, 0, frames, PT_2M, RW, options, flush));
+        assert_ok(pt_protect_region(table, 0, PT_2M, PT_READ, 0, flush));
+        assert_ok(pt_unmap_region(table, 0, PT_2M, 0, flush));
+        pt_flush(flush);
+        assert_ok(pt_map_region(table, 0, frames, PT_2M, RW, options, flush));
+        assert_ok(pt_unmap(table, page, NULL, flush));
+        assert_ok(pt_unmap_region(table, 0, PT_2M, PT_SKIP_HOLES, flush));
+        pt_flush(flush);
+        assert_ok(pt_map_region(table, 0, frames, PT_2M, RW, options, flush));
+        assert_ok(pt_remap(table, 0, 0, 0, NULL, flush));
+        assert_ok(pt_unmap_region(table, 0, PT_2M, 0, flush));
+        pt_flush(flush);
+    }
+    assert_ok(pt_map_region(table, 0, frames, PT_2M, RW, 0, flush));
+    assert_ok(pt_map(table, 4 * unit(fixture), frames, PT_2M, RW, flush));
+    assert_ok(pt_map(table, 5 * unit(fixture), frames, page, 0, flush));
+    pt_destroy(table);
+    taken = memory->taken;
+    assert_int_equal(taken, 512);
+    for (size_t i = 0; i < 512; i++)
+        assert_true(memory_is_taken(memory, frames + i * PT_FRAME_SIZE));
+    memory_dealloc(memory, frames, 512);
+}
+
+/* The library does not write to what it maps. */
+static void mapped_frames_are_never_written(void **state)
+{
+    struct fixture *fixture = *state;
+    struct memory *memory = fixture->memory;
+    pt_paddr frames = memory_alloc(memory, 512, PT_2M);
+    unsigned char *bytes = memory_phys_to_virt(memory, frames);
+
+    memset(bytes, 0x11, (size_t)PT_2M);
+    assert_ok(pt_map_region(&fixture->table, 0, frames, PT_2M, RW, 0, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, unit(fixture), frames, PT_2M, RW, &fixture->flush));
+    assert_ok(pt_protect_region(&fixture->table, 0, PT_2M, 0, 0, &fixture->flush));
+    assert_ok(pt_unmap_region(&fixture->table, 0, PT_2M, 0, &fixture->flush));
+    assert_ok(pt_unmap(&fixture->table, unit(fixture), NULL, &fixture->flush));
+    pt_flush(&fixture->flush);
+    for (size_t i = 0; i < PT_2M; i++)
+        if (bytes[i] != 0x11)
+            fail_msg("byte %zu of a mapped frame was written", i);
+    memory_dealloc(memory, frames, 512);
+}
+
+static void a_huge_page_replaces_empty_tables(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    unsigned levels = fixture->format->levels;
+
+    FOR_EACH_PAGE_SIZE(size, fixture->format) {
+        size_t taken;
+
+        if (size == small(fixture))
+            continue;
+        assert_ok(pt_map(table, 0, PADDR, small(fixture), RW, flush));
+        assert_ok(pt_map(table, size - small(fixture), PADDR, small(fixture), RW, flush));
+        taken = fixture->memory->taken;
+        assert_ok(pt_unmap(table, 0, NULL, flush));
+        assert_refused(fixture, pt_map(table, 0, PADDR, size, RW, flush), PT_ALREADY_MAPPED);
+        assert_ok(pt_unmap(table, size - small(fixture), NULL, flush));
+        pt_flush(flush);
+        memory_hold(fixture->memory);
+        memory_forget_flushes(fixture->memory);
+        assert_ok(pt_map(table, 0, PADDR, size, RW, flush));
+        assert_int_equal(fixture->memory->taken, taken);
+        assert_mapped(table, size - 1, PADDR + size - 1, size, RW);
+        assert_true(flush->retired != PT_NO_FRAME);
+        if (fixture->memory->flush_count > 0) /* break before make */
+            memory_release(fixture->memory);
+        pt_flush(flush);
+        assert_int_equal(fixture->memory->flush_count, 1);
+        assert_true(memory_last_flush(fixture->memory)->tables_changed);
+        assert_int_equal(fixture->memory->taken, 1 + format_level_of(fixture->format, size));
+        assert_ok(pt_unmap_region(table, 0, unit(fixture), PT_SKIP_HOLES, flush));
+        pt_flush(flush);
+        assert_int_equal(fixture->memory->taken, 1);
+    }
+    assert_true(levels > 1);
+}
+
+static void tables_are_made_only_where_they_are_needed(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned levels = fixture->format->levels;
+
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, levels);
+    assert_ok(pt_map(&fixture->table, small(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, levels);
+    assert_ok(pt_map(&fixture->table, leaf_table(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, levels + 1u);
+    assert_ok(pt_map(&fixture->table, unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, 2 * levels);
+    FOR_EACH_PAGE_SIZE(size, fixture->format) {
+        size_t taken = fixture->memory->taken;
+
+        assert_ok(pt_map(&fixture->table, 64 * unit(fixture) + size, PADDR, size, RW, &fixture->flush));
+        assert_true(fixture->memory->taken - taken <= levels - 1u);
+    }
+}
+
+/* ---- Frame 0 ------------------------------------------------------------------------------------------- */
+
+static int at_zero_set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    fixture->format = *state;
+    fixture->memory = calloc(1, sizeof(*fixture->memory));
+    assert_non_null(fixture->memory);
+    memory_init(fixture->memory, 0, 256);
+    *state = fixture;
+    return 0;
+}
+
+static void create_at_zero(struct fixture *fixture)
+{
+    assert_ok(pt_create(&fixture->table, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&fixture->flush, &fixture->table);
+}
+
+static void a_root_at_zero_is_a_root(void **state)
+{
+    struct fixture *fixture = *state;
+
+    memory_serve_next(fixture->memory, 0);
+    create_at_zero(fixture);
+    assert_int_equal(pt_root(&fixture->table), 0);
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    assert_mapped(&fixture->table, 0, PADDR, small(fixture), RW);
+    assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
+    pt_flush(&fixture->flush);
+    assert_int_equal(fixture->memory->taken, 1);
+    pt_destroy(&fixture->table);
+    assert_int_equal(fixture->memory->taken, 0);
+}
+
+struct countdown {
+    unsigned calls;
+};
+
+static void serve_zero_at(void *arg, struct memory *memory)
+{
+    struct countdown *countdown = arg;
+
+    if (countdown->calls > 0 && --countdown->calls == 0)
+        memory_serve_next(memory, 0);
+}
+
+/* Each of the tables of a page in turn: it works there, or, where it cannot, another frame is taken. */
+static void a_table_at_zero_is_a_table(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    const uint64_t page = small(fixture);
+    bool must_avoid = format_facts(fixture->format)->no_table_at_zero;
+
+    memory_serve_next(fixture->memory, PT_FRAME_SIZE);
+    create_at_zero(fixture);
+    for (unsigned which = 1; which < fixture->format->levels; which++) {
+        struct countdown countdown = {.calls = which};
+
+        memory_serve_next(fixture->memory, 2 * PT_FRAME_SIZE);
+        fixture->memory->on_alloc = serve_zero_at;
+        fixture->memory->on_alloc_arg = &countdown;
+        assert_ok(pt_map(table, 0, PADDR, page, RW, flush));
+        fixture->memory->on_alloc = NULL;
+        assert_int_equal(countdown.calls, 0);
+        assert_int_equal(memory_is_taken(fixture->memory, 0), !must_avoid);
+        assert_int_equal(fixture->memory->taken, fixture->format->levels);
+        assert_mapped(table, 0, PADDR, page, RW);
+        assert_ok(pt_map(table, page, PADDR, page, RW, flush));
+        assert_ok(pt_map(table, leaf_table(fixture), PADDR, page, RW, flush));
+        assert_refused(fixture, pt_map(table, 0, PADDR, leaf_table(fixture), RW, flush), PT_ALREADY_MAPPED);
+        assert_refused(fixture, pt_map_region(table, 0, PADDR, 2 * leaf_table(fixture), RW, 0, flush),
+                       PT_ALREADY_MAPPED);
+        assert_ok(pt_unmap_region(table, 0, unit(fixture), PT_SKIP_HOLES, flush));
+        pt_flush(flush);
+        assert_int_equal(fixture->memory->taken, 1);
+    }
+    pt_destroy(table);
+}
+
+/* Frame 0 is the only one left. */
+static void no_frame_but_zero(void **state)
+{
+    struct fixture *fixture = *state;
+    bool must_avoid = format_facts(fixture->format)->no_table_at_zero;
+    size_t needed = fixture->format->levels - 1u;
+
+    memory_serve_next(fixture->memory, PT_FRAME_SIZE);
+    create_at_zero(fixture);
+    memory_serve_next(fixture->memory, PT_FRAME_SIZE);
+    for (size_t i = 0; i < fixture->memory->frames - needed - 1; i++)
+        assert_true(memory_alloc(fixture->memory, 1, (size_t)PT_FRAME_SIZE) != 0);
+    assert_status(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush),
+                  must_avoid ? PT_NO_MEMORY : PT_OK);
+    assert_int_equal(memory_is_taken(fixture->memory, 0), !must_avoid);
+    pt_destroy(&fixture->table);
+    for (size_t i = 0; i < fixture->memory->frames; i++)
+        if (fixture->memory->frame[i].taken)
+            memory_dealloc(fixture->memory, i * PT_FRAME_SIZE, 1);
+}
+
+/* The list of retired tables is not cut short by the one at 0. */
+static void a_retired_table_at_zero_is_given_back(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t table_size = leaf_table(fixture);
+
+    memory_serve_next(fixture->memory, PT_FRAME_SIZE);
+    create_at_zero(fixture);
+    for (unsigned which = 1; which <= 3; which++) {
+        struct countdown countdown = {.calls = which};
+
+        assert_ok(pt_map(&fixture->table, 10 * table_size, PADDR, small(fixture), RW, &fixture->flush));
+        memory_serve_next(fixture->memory, 2 * PT_FRAME_SIZE);
+        fixture->memory->on_alloc = serve_zero_at;
+        fixture->memory->on_alloc_arg = &countdown;
+        for (unsigned i = 0; i < 3; i++)
+            assert_ok(pt_map(&fixture->table, i * table_size, PADDR, small(fixture), RW, &fixture->flush));
+        fixture->memory->on_alloc = NULL;
+        assert_ok(pt_unmap_region(&fixture->table, 0, 3 * table_size, PT_SKIP_HOLES, &fixture->flush));
+        pt_flush(&fixture->flush);
+        assert_false(memory_is_taken(fixture->memory, 0));
+        assert_int_equal(fixture->memory->taken, fixture->format->levels);
+        assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
+        pt_flush(&fixture->flush);
+        assert_int_equal(fixture->memory->taken, 1);
+    }
+    pt_destroy(&fixture->table);
+}
+
+static void a_page_at_zero_is_a_page(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+
+    FOR_EACH_PAGE_SIZE(size, fixture->format) {
+        for (pt_flags flags = 0; flags <= PT_ALL_FLAGS; flags++) {
+            pt_vaddr vaddr = 2 * size;
+            pt_flags read_back = format_reads_back(fixture->format, flags);
+            struct pt_mapping old = {1, 2, 3};
+
+            assert_ok(pt_map(table, vaddr, 0, size, flags, flush));
+            assert_mapped(table, vaddr, 0, size, read_back);
+            assert_mapped(table, vaddr + size - 1, size - 1, size, read_back);
+            assert_status(pt_map(table, vaddr, 0, size, flags, flush), PT_ALREADY_MAPPED);
+            assert_status(pt_map_region(table, vaddr - small(fixture), 0, 2 * small(fixture), flags, 0, flush),
+                          size == small(fixture) ? PT_ALREADY_MAPPED : PT_MAPPED_TO_HUGE_PAGE);
+            assert_ok(pt_unmap(table, vaddr, &old, flush));
+            assert_hex_equal(old.paddr, 0);
+            assert_hex_equal(old.page_size, size);
+            assert_int_equal(old.flags, read_back);
+            assert_not_mapped(table, vaddr);
+        }
+    }
+    assert_ok(pt_map_region(table, 0, 0, 3 * small(fixture), RW, 0, flush));
+    assert_ok(pt_remap(table, small(fixture), 0, 0, NULL, flush));
+    assert_mapped(table, small(fixture), 0, small(fixture), 0);
+    assert_ok(pt_unmap_region(table, 0, 3 * small(fixture), 0, flush));
+}
+
+/* ---- The walk ------------------------------------------------------------------------------------------ */
+
+struct step {
+    struct pt_visit visit;
+    bool is_post;
+};
+
+struct trace {
+    struct step steps[512];
+    size_t count;
+    size_t stop_after; /* so many steps; 0: never */
+};
+
+static bool trace_one(struct trace *trace, const struct pt_visit *visit, bool is_post)
+{
+    assert_true(trace->count < TESTS_COUNT(trace->steps));
+    trace->steps[trace->count].visit = *visit;
+    trace->steps[trace->count++].is_post = is_post;
+    return trace->count != trace->stop_after;
+}
+
+static bool trace_pre(void *arg, const struct pt_visit *visit)
+{
+    return trace_one(arg, visit, false);
+}
+
+static bool trace_post(void *arg, const struct pt_visit *visit)
+{
+    return trace_one(arg, visit, true);
+}
+
+static void an_empty_table_has_nothing_to_visit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct trace *trace = calloc(1, sizeof(*trace));
+
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, trace_post, trace);
+    assert_int_equal(trace->count, 0);
+    pt_walk(&fixture->table, SIZE_MAX, NULL, NULL, NULL);
+    free(trace);
+}
+
+static void the_walk_goes_down_and_up_again(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct pt_format *format = fixture->format;
+    const unsigned last = format->levels - 1u;
+    const pt_vaddr vaddr = 3 * unit(fixture) + 5 * leaf_table(fixture) + 7 * small(fixture);
+    struct trace *trace = calloc(1, sizeof(*trace));
+
+    assert_ok(pt_map(&fixture->table, vaddr, PADDR, small(fixture), PT_READ | PT_USER, &fixture->flush));
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, trace_post, trace);
+    assert_int_equal(trace->count, 2 * format->levels);
+    for (unsigned i = 0; i < trace->count; i++) {
+        const struct step *step = &trace->steps[i];
+        unsigned level = i <= last ? i : 2 * last + 1 - i;
+        uint64_t size = format_entry_size(format, level);
+
+        assert_int_equal(step->is_post, i > last);
+        assert_int_equal(step->visit.level, level);
+        assert_hex_equal(step->visit.vaddr, vaddr - vaddr % size);
+        assert_int_equal(step->visit.index,
+                         vaddr / size % (level ? format_entries(format) : format_root_entries(format)));
+        assert_true(step->visit.bits != 0);
+        assert_int_equal(step->visit.is_leaf, level == last);
+        if (level == last) {
+            assert_hex_equal(step->visit.mapping.paddr, PADDR);
+            assert_hex_equal(step->visit.mapping.page_size, size);
+            assert_int_equal(step->visit.mapping.flags, PT_READ | PT_USER);
+        }
+    }
+
+    /* one visitor only */
+    trace->count = 0;
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, NULL, trace);
+    assert_int_equal(trace->count, format->levels);
+    trace->count = 0;
+    pt_walk(&fixture->table, SIZE_MAX, NULL, trace_post, trace);
+    assert_int_equal(trace->count, format->levels);
+    assert_int_equal(trace->steps[0].visit.level, last);
+    free(trace);
+}
+
+static void the_walk_stops_when_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct trace *all = calloc(1, sizeof(*all));
+    struct trace *part = calloc(1, sizeof(*part));
+
+    build_a_forest(fixture);
+    assert_ok(pt_map(&fixture->table, 9 * unit(fixture), PADDR, leaf_table(fixture), RW, &fixture->flush));
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, trace_post, all);
+    assert_true(all->count > 20);
+    for (size_t n = 1; n <= all->count; n++) {
+        part->count = 0;
+        part->stop_after = n;
+        pt_walk(&fixture->table, SIZE_MAX, trace_pre, trace_post, part);
+        assert_int_equal(part->count, n);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(part->steps[i].visit.vaddr, all->steps[i].visit.vaddr);
+    }
+    free(all);
+    free(part);
+}
+
+static void the_walk_visits_no_more_than_the_limit_per_table(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct pt_format *format = fixture->format;
+    const uint64_t page = small(fixture);
+    struct trace *trace = calloc(1, sizeof(*trace));
+
+    /* three root entries, each with three tables of the last level, each with three pages and holes between */
+    for (unsigned i = 0; i < 3; i++)
+        for (unsigned j = 0; j < 3; j++)
+            for (unsigned k = 0; k < 3; k++)
+                assert_ok(pt_map(&fixture->table,
+                                 (2 * i + 1) * unit(fixture) + 3 * j * leaf_table(fixture) + 5 * k * page, PADDR, page,
+                                 RW, &fixture->flush));
+    for (unsigned limit = 0; limit <= 4; limit++) {
+        size_t n = limit > 3 ? 3 : limit;
+        size_t leaves = 0;
+        size_t in_root = 0;
+
+        trace->count = 0;
+        pt_walk(&fixture->table, limit, trace_pre, NULL, trace);
+        for (size_t i = 0; i < trace->count; i++) {
+            leaves += trace->steps[i].visit.is_leaf;
+            in_root += trace->steps[i].visit.level == 0;
+        }
+        assert_int_equal(leaves, n * n * n);
+        assert_int_equal(in_root, n);
+        if (n) /* the first ones */
+            assert_hex_equal(trace->steps[format->levels - 1u].visit.vaddr, unit(fixture));
+    }
+    free(trace);
+}
+
+static void the_walk_reports_canonical_addresses(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct pt_format *format = fixture->format;
+    const pt_vaddr upper = format_upper_first(format);
+    struct trace *trace = calloc(1, sizeof(*trace));
+    size_t leaves = 0;
+
+    if (!upper) {
+        free(trace);
+        return;
+    }
+    assert_ok(pt_map(&fixture->table, small(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, upper + 2 * unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, 0 - small(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, NULL, trace);
+    for (size_t i = 0; i < trace->count; i++) {
+        const struct pt_visit *visit = &trace->steps[i].visit;
+        const pt_vaddr expected[] = {small(fixture), upper + 2 * unit(fixture), 0 - small(fixture)};
+
+        assert_true(format_is_canonical(format, visit->vaddr));
+        if (visit->is_leaf)
+            assert_hex_equal(visit->vaddr, expected[leaves++]);
+        if (i > 0)
+            assert_true(visit->vaddr >= trace->steps[i - 1].visit.vaddr);
+    }
+    assert_int_equal(leaves, 3);
+    free(trace);
+}
+
+/* One root, the other half's address: the same entry. */
+static void either_half_names_the_same_entry(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    const pt_vaddr upper = format_upper_first(fixture->format) + 5 * page;
+    struct trace *trace;
+
+    if (fixture->format->address_space != PT_EITHER_HALF)
+        return;
+    trace = calloc(1, sizeof(*trace));
+    assert_ok(pt_map(&fixture->table, upper, PADDR, page, RW, &fixture->flush));
+    assert_mapped(&fixture->table, 5 * page, PADDR, page, RW);
+    assert_refused(fixture, pt_map(&fixture->table, 5 * page, PADDR, page, RW, &fixture->flush), PT_ALREADY_MAPPED);
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, NULL, trace);
+    assert_hex_equal(trace->steps[trace->count - 1].visit.vaddr, upper);
+    assert_ok(pt_unmap(&fixture->table, 5 * page, NULL, &fixture->flush));
+    assert_not_mapped(&fixture->table, upper);
+    free(trace);
+}
+
+/* Empty tables are entries in use; what is below an unused one is not. */
+static void the_walk_visits_empty_tables(void **state)
+{
+    struct fixture *fixture = *state;
+    struct trace *trace = calloc(1, sizeof(*trace));
+
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_unmap(&fixture->table, 0, NULL, &fixture->flush));
+    pt_walk(&fixture->table, SIZE_MAX, trace_pre, trace_post, trace);
+    assert_int_equal(trace->count, 2 * (fixture->format->levels - 1u));
+    for (size_t i = 0; i < trace->count; i++)
+        assert_false(trace->steps[i].visit.is_leaf);
+    free(trace);
+}
+
+/* ---- The dump ------------------------------------------------------------------------------------------ */
+
+struct text {
+    char bytes[4096];
+    size_t length;
+};
+
+static void gather_text(void *arg, const char *bytes, size_t length)
+{
+    struct text *text = arg;
+
+    assert_true(length > 0 && text->length + length < sizeof(text->bytes));
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+}
+
+static size_t dump(const struct page_table *table, struct text *text)
+{
+    size_t lines = 0;
+
+    *text = (struct text){.length = 0};
+    pt_dump(table, gather_text, text);
+    for (size_t i = 0; i < text->length; i++) {
+        assert_true(text->bytes[i] == '\n' || (text->bytes[i] >= ' ' && text->bytes[i] < 0x7F));
+        lines += text->bytes[i] == '\n';
+    }
+    assert_true(text->length == 0 || text->bytes[text->length - 1] == '\n');
+    return lines;
+}
+
+static void the_dump_has_a_line_for_each_contiguous_run(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    const uint64_t page = small(fixture);
+    const pt_vaddr vaddr = unit(fixture) + leaf_table(fixture) - 4 * page;
+    struct text *text = malloc(sizeof(*text));
+    char hex[32];
+
+    assert_int_equal(dump(table, text), 0);
+    /* across two tables, and still one run */
+    assert_ok(pt_map_region(table, vaddr, PADDR, 8 * page, RW, 0, flush));
+    assert_int_equal(dump(table, text), 1);
+    snprintf(hex, sizeof(hex), "%" PRIx64, vaddr);
+    assert_non_null(strstr(text->bytes, hex));
+    snprintf(hex, sizeof(hex), "%" PRIx64, vaddr + 8 * page - 1);
+    assert_non_null(strstr(text->bytes, hex));
+    snprintf(hex, sizeof(hex), "%" PRIx64, PADDR);
+    assert_non_null(strstr(text->bytes, hex));
+
+    assert_ok(pt_protect(table, vaddr + 2 * page, PT_READ, NULL, flush)); /* other flags */
+    assert_int_equal(dump(table, text), 3);
+    assert_ok(pt_remap(table, vaddr + 6 * page, 0, RW, NULL, flush)); /* other frames */
+    assert_int_equal(dump(table, text), 5);
+    assert_ok(pt_unmap(table, vaddr + 4 * page, NULL, flush)); /* a hole */
+    assert_int_equal(dump(table, text), 6);
+    /* contiguous in both, of another page size */
+    assert_ok(pt_map(table, 4 * unit(fixture) - page, PADDR - page, page, RW, flush));
+    assert_ok(pt_map(table, 4 * unit(fixture), PADDR, leaf_table(fixture), RW, flush));
+    assert_int_equal(dump(table, text), 8);
+    /* as far up as it goes */
+    assert_ok(pt_map(table, 0 - page, 0, page, 0, flush));
+    assert_int_equal(dump(table, text), 9);
+    free(text);
+}
+
+static void the_dump_joins_in_both_addresses_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    const uint64_t page = small(fixture);
+    struct text *text = malloc(sizeof(*text));
+
+    /* contiguous frames, a hole between the pages; and the other way round */
+    assert_ok(pt_map(table, 0, PADDR, page, RW, &fixture->flush));
+    assert_ok(pt_map(table, 2 * page, PADDR + page, page, RW, &fixture->flush));
+    assert_int_equal(dump(table, text), 2);
+    assert_ok(pt_map(table, 3 * page, PADDR, page, RW, &fixture->flush));
+    assert_int_equal(dump(table, text), 3);
+    free(text);
+}
+
+/* ---- Sharing ------------------------------------------------------------------------------------------- */
+
+struct copy {
+    struct page_table table;
+    struct pt_flush flush;
+};
+
+static void copy_begin(struct fixture *fixture, struct copy *copy)
+{
+    assert_ok(pt_create(&copy->table, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&copy->flush, &copy->table);
+}
+
+static void copy_end(struct fixture *fixture, struct copy *copy)
+{
+    memory_release(fixture->memory);
+    pt_flush_ignore(&copy->flush);
+    pt_destroy(&copy->table);
+}
+
+static void what_the_source_maps_the_copy_sees(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    const pt_vaddr upper = format_upper_first(fixture->format) ? 0 - 2 * unit(fixture) : 2 * unit(fixture);
+    struct copy copy;
+
+    copy_begin(fixture, &copy);
+    assert_ok(pt_map(&fixture->table, upper, PADDR, page, RW, &fixture->flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, upper, 2 * unit(fixture), &copy.flush));
+    assert_mapped(&copy.table, upper, PADDR, page, RW);
+
+    /* later: beside it, in another table, and in the slot that was unused */
+    assert_ok(pt_map(&fixture->table, upper + page, PADDR + page, page, PT_READ, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, upper + 7 * leaf_table(fixture), PADDR, page, 0, &fixture->flush));
+    assert_ok(
+        pt_map(&fixture->table, upper + 2 * unit(fixture) - page, PADDR, page, PT_EXECUTE | PT_READ, &fixture->flush));
+    assert_mapped(&copy.table, upper + page, PADDR + page, page, PT_READ);
+    assert_mapped(&copy.table, upper + 7 * leaf_table(fixture), PADDR, page, 0);
+    assert_mapped(&copy.table, upper + 2 * unit(fixture) - page, PADDR, page, PT_EXECUTE | PT_READ);
+
+    assert_ok(pt_protect(&fixture->table, upper, PT_READ, NULL, &fixture->flush));
+    assert_ok(pt_unmap(&fixture->table, upper + page, NULL, &fixture->flush));
+    assert_mapped(&copy.table, upper, PADDR, page, PT_READ);
+    assert_not_mapped(&copy.table, upper + page);
+    copy_end(fixture, &copy);
+    assert_mapped(&fixture->table, upper, PADDR, page, PT_READ);
+}
+
+static void the_copy_cannot_be_changed_where_it_borrows(void **state)
+{
+    struct fixture *source = *state;
+    struct fixture mine = *source;
+    struct copy copy;
+    const uint64_t page = small(source);
+    const pt_vaddr vaddr = 2 * unit(source);
+    pt_vaddr places[] = {vaddr, vaddr + page, vaddr + leaf_table(source), vaddr + unit(source) - page};
+
+    copy_begin(source, &copy);
+    assert_ok(pt_map(&source->table, vaddr, PADDR, page, RW, &source->flush));
+    assert_ok(pt_copy_from(&copy.table, &source->table, vaddr, unit(source), &copy.flush));
+    mine.table = copy.table;
+    mine.flush = copy.flush;
+
+    for (size_t i = 0; i < TESTS_COUNT(places); i++) {
+        assert_refused(&mine, pt_map(&mine.table, places[i], PADDR, page, RW, &mine.flush), PT_SHARED);
+        assert_refused(&mine, pt_unmap(&mine.table, places[i], NULL, &mine.flush), PT_SHARED);
+        assert_refused(&mine, pt_protect(&mine.table, places[i], PT_READ, NULL, &mine.flush), PT_SHARED);
+        assert_refused(&mine, pt_remap(&mine.table, places[i], 0, PT_READ, NULL, &mine.flush), PT_SHARED);
+        for (unsigned options = 0; options <= (PT_ALLOW_HUGE | PT_SKIP_HOLES); options++) {
+            assert_refused(&mine, pt_map_region(&mine.table, places[i], PADDR, page, RW, options, &mine.flush),
+                           PT_SHARED);
+            assert_refused(&mine, pt_unmap_region(&mine.table, places[i], page, options, &mine.flush), PT_SHARED);
+            assert_refused(&mine, pt_protect_region(&mine.table, places[i], page, 0, options, &mine.flush), PT_SHARED);
+        }
+    }
+    FOR_EACH_PAGE_SIZE(size, source->format)
+        if (size <= unit(source))
+            assert_refused(&mine, pt_map(&mine.table, vaddr, PADDR, size, RW, &mine.flush), PT_SHARED);
+    /* regions that touch it at their ends */
+    assert_refused(&mine, pt_map_region(&mine.table, vaddr - page, PADDR, 2 * page, RW, 0, &mine.flush), PT_SHARED);
+    assert_refused(&mine, pt_map_region(&mine.table, vaddr + unit(source) - page, PADDR, 2 * page, RW, 0, &mine.flush),
+                   PT_SHARED);
+    assert_refused(&mine, pt_unmap_region(&mine.table, 0, 4 * unit(source), PT_SKIP_HOLES, &mine.flush), PT_SHARED);
+    assert_refused(&mine, pt_protect_region(&mine.table, 0, 4 * unit(source), 0, PT_SKIP_HOLES, &mine.flush),
+                   PT_SHARED);
+    /* what comes first is told first */
+    assert_refused(&mine, pt_unmap_region(&mine.table, vaddr - page, 2 * page, 0, &mine.flush), PT_NOT_MAPPED);
+    assert_mapped(&mine.table, vaddr, PADDR, page, RW);
+    copy_end(source, &copy);
+}
+
+/* Pages as large as a root entry, over three of them: the one in the middle is borrowed. */
+static void a_run_of_huge_pages_does_not_overwrite_what_is_borrowed(void **state)
+{
+    struct fixture *source = *state;
+    struct fixture mine = *source;
+    const uint64_t page = small(source);
+    struct copy copy;
+
+    copy_begin(source, &copy);
+    assert_ok(pt_copy_from(&copy.table, &source->table, 2 * unit(source), unit(source), &copy.flush));
+    mine.table = copy.table;
+    mine.flush = copy.flush;
+    assert_refused(&mine,
+                   pt_map_region(&mine.table, unit(source), PADDR, 3 * unit(source), RW, PT_ALLOW_HUGE, &mine.flush),
+                   PT_SHARED);
+    /* own mappings before it are met first */
+    assert_ok(pt_map(&mine.table, unit(source) - page, PADDR, page, RW, &mine.flush));
+    assert_refused(&mine,
+                   pt_map_region(&mine.table, unit(source) - page, PADDR - page, page + 2 * unit(source), RW,
+                                 PT_ALLOW_HUGE, &mine.flush),
+                   PT_ALREADY_MAPPED);
+    copy.table = mine.table;
+    copy.flush = mine.flush;
+    copy_end(source, &copy);
+}
+
+static void each_destroys_only_what_it_owns(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy copies[3];
+    size_t taken;
+
+    assert_ok(pt_map(&fixture->table, 0, PADDR, page, RW, &fixture->flush));
+    for (size_t i = 0; i < TESTS_COUNT(copies); i++) {
+        taken = fixture->memory->taken;
+        copy_begin(fixture, &copies[i]);
+        assert_ok(pt_copy_from(&copies[i].table, &fixture->table, 0, 2 * unit(fixture), &copies[i].flush));
+        /* its root, and once the empty table of the source's second slot */
+        assert_int_equal(fixture->memory->taken, taken + (i == 0 ? 2 : 1));
+        assert_ok(pt_map(&copies[i].table, 4 * unit(fixture), PADDR, page, RW, &copies[i].flush));
+        pt_flush(&copies[i].flush);
+    }
+    for (size_t i = 0; i < TESTS_COUNT(copies); i++) {
+        taken = fixture->memory->taken;
+        pt_destroy(&copies[i].table);
+        assert_int_equal(fixture->memory->taken, taken - fixture->format->levels);
+        assert_mapped(&fixture->table, 0, PADDR, page, RW);
+        assert_ok(pt_map(&fixture->table, unit(fixture) + (i + 1) * page, PADDR, page, RW, &fixture->flush));
+    }
+    pt_flush(&fixture->flush);
+    pt_destroy(&fixture->table);
+    assert_int_equal(fixture->memory->taken, 0);
+}
+
+/* Everything the source unmaps, the table that it lent stays for the copies to look at. */
+static void the_source_keeps_the_tables_it_lent(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy copy;
+
+    copy_begin(fixture, &copy);
+    assert_ok(pt_map_region(&fixture->table, 0, PADDR, 2 * leaf_table(fixture), RW, 0, &fixture->flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
+    assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
+    pt_flush(&fixture->flush);
+    assert_int_equal(fixture->memory->taken, 3); /* two roots and the lent table */
+    assert_not_mapped(&copy.table, 0);
+    assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
+    assert_mapped(&copy.table, page, PADDR, page, RW);
+    copy_end(fixture, &copy);
+}
+
+/* A page as large as a root entry would take the place of the lent table. */
+static void a_huge_page_does_not_replace_a_lent_table(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy copy;
+
+    if (!(fixture->format->page_sizes & unit(fixture)))
+        return;
+    copy_begin(fixture, &copy);
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
+    assert_refused(fixture, pt_map(&fixture->table, 0, PADDR, unit(fixture), RW, &fixture->flush), PT_SHARED);
+    assert_refused(fixture,
+                   pt_map_region(&fixture->table, 0, PADDR, 2 * unit(fixture), RW, PT_ALLOW_HUGE, &fixture->flush),
+                   PT_SHARED);
+    pt_flush(&fixture->flush);
+    assert_not_mapped(&copy.table, 0);
+    assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
+    assert_mapped(&copy.table, page, PADDR, page, RW);
+    copy_end(fixture, &copy);
+}
+
+static void a_huge_page_in_the_root_is_copied_as_it_stands(void **state)
+{
+    struct fixture *source = *state;
+    struct fixture mine = *source;
+    const uint64_t size = unit(source);
+    struct copy copy;
+
+    if (!(source->format->page_sizes & size))
+        return;
+    copy_begin(source, &copy);
+    assert_ok(pt_map(&source->table, size, PADDR, size, RW, &source->flush));
+    assert_ok(pt_copy_from(&copy.table, &source->table, size, size, &copy.flush));
+    assert_mapped(&copy.table, size + 1, PADDR + 1, size, RW);
+    mine.table = copy.table;
+    mine.flush = copy.flush;
+    assert_refused(&mine, pt_unmap(&mine.table, size, NULL, &mine.flush), PT_SHARED);
+    assert_refused(&mine, pt_map(&mine.table, size, PADDR, size, RW, &mine.flush), PT_SHARED);
+    assert_refused(&mine, pt_map(&mine.table, size, PADDR, small(source), RW, &mine.flush), PT_SHARED);
+    assert_refused(&mine, pt_unmap_region(&mine.table, size, size, 0, &mine.flush), PT_SHARED);
+
+    assert_ok(pt_protect(&source->table, size, PT_READ, NULL, &source->flush));
+    assert_mapped(&copy.table, size, PADDR, size, RW);
+    memory_forget_flushes(source->memory);
+    assert_ok(pt_copy_from(&copy.table, &source->table, size, size, &copy.flush));
+    assert_mapped(&copy.table, size, PADDR, size, PT_READ);
+    /* the copy's own TLB entries are gone after its flush */
+    pt_flush(&copy.flush);
+    assert_true(source->memory->flush_count > 0);
+    assert_true(memory_last_flush(source->memory)->everything || memory_last_flush(source->memory)->range_count > 0);
+
+    assert_ok(pt_unmap(&source->table, size, NULL, &source->flush));
+    assert_mapped(&copy.table, size, PADDR, size, PT_READ);
+    assert_ok(pt_map(&source->table, size, 0, small(source), RW, &source->flush));
+    assert_ok(pt_copy_from(&copy.table, &source->table, size, size, &copy.flush));
+    assert_mapped(&copy.table, size, 0, small(source), RW);
+    copy_end(source, &copy);
+}
+
+static void own_mappings_are_not_copied_over(void **state)
+{
+    struct fixture *source = *state;
+    const uint64_t page = small(source);
+    struct fixture mine = *source;
+    struct copy copy;
+
+    copy_begin(source, &copy);
+    assert_ok(pt_map(&source->table, unit(source), PADDR, page, RW, &source->flush));
+    assert_ok(pt_map(&copy.table, 2 * unit(source) - page, PADDR, page, 0, &copy.flush));
+    mine.table = copy.table;
+    mine.flush = copy.flush;
+    assert_refused(&mine, pt_copy_from(&mine.table, &source->table, unit(source), unit(source), &mine.flush),
+                   PT_ALREADY_MAPPED);
+    assert_refused(&mine, pt_copy_from(&mine.table, &source->table, 0, 4 * unit(source), &mine.flush),
+                   PT_ALREADY_MAPPED);
+    assert_refused(source, pt_copy_from(&mine.table, &source->table, 0, 2 * unit(source), &mine.flush),
+                   PT_ALREADY_MAPPED);
+
+    /* unmapped, the empty tables give way, after the flush */
+    assert_ok(pt_unmap(&mine.table, 2 * unit(source) - page, NULL, &mine.flush));
+    pt_flush(&mine.flush);
+    memory_hold(source->memory);
+    memory_forget_flushes(source->memory);
+    assert_ok(pt_copy_from(&mine.table, &source->table, unit(source), unit(source), &mine.flush));
+    assert_mapped(&mine.table, unit(source), PADDR, page, RW);
+    assert_true(mine.flush.retired != PT_NO_FRAME);
+    if (source->memory->flush_count > 0) /* break before make */
+        memory_release(source->memory);
+    pt_flush(&mine.flush);
+    assert_int_equal(source->memory->flush_count, 1);
+    assert_true(memory_last_flush(source->memory)->tables_changed);
+    assert_int_equal(source->memory->taken, 1 + source->format->levels);
+    copy.table = mine.table;
+    copy.flush = mine.flush;
+    copy_end(source, &copy);
+}
+
+static void copying_again_is_allowed(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy copy;
+    size_t taken;
+
+    copy_begin(fixture, &copy);
+    assert_ok(pt_map(&fixture->table, unit(fixture), PADDR, page, RW, &fixture->flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, 3 * unit(fixture), &copy.flush));
+    taken = fixture->memory->taken;
+    memory_fail_after(fixture->memory, 1);
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, 3 * unit(fixture), &copy.flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, unit(fixture), unit(fixture), &copy.flush));
+    memory_fail_never(fixture->memory);
+    assert_int_equal(fixture->memory->taken, taken);
+    assert_mapped(&copy.table, unit(fixture), PADDR, page, RW);
+    copy_end(fixture, &copy);
+}
+
+/* From another source over what was borrowed from the first. */
+static void copying_from_another_source_lets_go_of_the_first(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy other;
+    struct copy copy;
+
+    copy_begin(fixture, &other);
+    copy_begin(fixture, &copy);
+    assert_ok(pt_map(&fixture->table, 0, PADDR, page, RW, &fixture->flush));
+    assert_ok(pt_map(&other.table, 0, PADDR + page, page, PT_READ, &other.flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
+    memory_hold(fixture->memory);
+    assert_ok(pt_copy_from(&copy.table, &other.table, 0, unit(fixture), &copy.flush));
+    assert_mapped(&copy.table, 0, PADDR + page, page, PT_READ);
+    assert_mapped(&fixture->table, 0, PADDR, page, RW);
+    pt_flush(&copy.flush);
+    assert_mapped(&fixture->table, 0, PADDR, page, RW);
+    copy_end(fixture, &copy);
+    copy_end(fixture, &other);
+}
+
+static void a_copy_of_a_copy_sees_the_first(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy middle;
+    struct copy copy;
+
+    copy_begin(fixture, &middle);
+    copy_begin(fixture, &copy);
+    assert_ok(pt_copy_from(&middle.table, &fixture->table, 0, unit(fixture), &middle.flush));
+    assert_ok(pt_copy_from(&copy.table, &middle.table, 0, unit(fixture), &copy.flush));
+    assert_ok(pt_map(&fixture->table, 0, PADDR, page, RW, &fixture->flush));
+    assert_mapped(&copy.table, 0, PADDR, page, RW);
+    assert_status(pt_unmap(&copy.table, 0, NULL, &copy.flush), PT_SHARED);
+    copy_end(fixture, &copy);
+    copy_end(fixture, &middle);
+    assert_mapped(&fixture->table, 0, PADDR, page, RW);
+}
+
+/* What one table has lent to a second it cannot give up for what it copies from a third. */
+static void a_lent_table_does_not_give_way_to_a_copy(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    struct copy borrower;
+    struct copy other;
+    enum pt_status status;
+
+    copy_begin(fixture, &borrower);
+    copy_begin(fixture, &other);
+    assert_ok(pt_map(&other.table, 0, PADDR, page, RW, &other.flush));
+    assert_ok(pt_copy_from(&borrower.table, &fixture->table, 0, unit(fixture), &borrower.flush));
+    status = pt_copy_from(&fixture->table, &other.table, 0, unit(fixture), &fixture->flush);
+    assert_true(status == PT_SHARED || status == PT_ALREADY_MAPPED);
+    pt_flush(&fixture->flush);
+    assert_not_mapped(&borrower.table, 0);
+    assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
+    assert_mapped(&borrower.table, page, PADDR, page, RW);
+    copy_end(fixture, &borrower);
+    copy_end(fixture, &other);
+}
+
+/* A table copies back what it has lent itself: it stays the owner, whatever it is told. */
+static void what_is_copied_back_is_not_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    struct copy copy;
+    enum pt_status status;
+
+    copy_begin(fixture, &copy);
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
+    status = pt_copy_from(&fixture->table, &copy.table, 0, unit(fixture), &fixture->flush);
+    assert_true(status == PT_OK || status == PT_SHARED || status == PT_ALREADY_MAPPED);
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    assert_mapped(&copy.table, 0, PADDR, small(fixture), RW);
+    copy_end(fixture, &copy);
+    assert_mapped(&fixture->table, 0, PADDR, small(fixture), RW);
+}
+
+/* All of the upper half, as a kernel does for each process. */
+static void a_whole_half_can_be_copied(void **state)
+{
+    struct fixture *fixture = *state;
+    const pt_vaddr first = format_upper_first(fixture->format);
+    const size_t entries = (size_t)(format_lower_last(fixture->format) / unit(fixture) + 1);
+    const uint64_t page = small(fixture);
+    struct copy copy;
+
+    copy_begin(fixture, &copy);
+    assert_ok(pt_map(&fixture->table, 0 - page, PADDR, page, RW | PT_GLOBAL, &fixture->flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, first, format_lower_last(fixture->format) + 1, &copy.flush));
+    assert_mapped(&copy.table, 0 - page, PADDR, page, RW | PT_GLOBAL);
+    assert_ok(pt_map(&fixture->table, first, PADDR, page, RW, &fixture->flush));
+    assert_mapped(&copy.table, first, PADDR, page, RW);
+    assert_int_equal(fixture->memory->taken, 2 + entries + 2 * (fixture->format->levels - 2u));
+    if (fixture->format->address_space != PT_EITHER_HALF)
+        assert_ok(pt_map(&copy.table, 0, PADDR, page, RW, &copy.flush));
+    copy_end(fixture, &copy);
+}
+
+#ifndef PT_ONLY_FORMAT
+static void tables_of_different_formats_share_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pt_format narrow = *fixture->format;
+
+    narrow.pa_bits = 40;
+    for (size_t i = 0; i <= formats_count; i++) {
+        const struct pt_format *format = i == formats_count ? &narrow : formats[i];
+        struct page_table other;
+
+        if (format == fixture->format)
+            continue;
+        assert_ok(pt_create(&other, format, &fixture->memory->handler, fixture->memory));
+        assert_refused(fixture, pt_copy_from(&fixture->table, &other, 0, unit(fixture), &fixture->flush),
+                       PT_BAD_FORMAT);
+        assert_refused(fixture, pt_copy_from(&fixture->table, &other, small(fixture), 1, &fixture->flush),
+                       PT_BAD_FORMAT);
+        pt_destroy(&other);
+    }
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TESTS_OF_EACH_FORMAT(an_empty_table_is_one_zeroed_root),
+        TESTS_OF_EACH_FORMAT_WITH(destroying_twice_or_a_zeroed_struct_is_harmless, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(a_table_in_linear_memory_works_as_well, NULL, NULL),
+        TESTS_OF_EACH_FORMAT(children_are_destroyed_before_their_parents),
+        TESTS_OF_EACH_FORMAT(retired_tables_are_unhooked_before_they_are_freed),
+        TESTS_OF_EACH_FORMAT(retired_tables_stay_until_the_flush),
+        TESTS_OF_EACH_FORMAT(a_flush_outlives_its_table),
+        TESTS_OF_EACH_FORMAT(mapped_frames_are_never_freed),
+        TESTS_OF_EACH_FORMAT(mapped_frames_are_never_written),
+        TESTS_OF_EACH_FORMAT(a_huge_page_replaces_empty_tables),
+        TESTS_OF_EACH_FORMAT(tables_are_made_only_where_they_are_needed),
+        TESTS_OF_EACH_FORMAT_WITH(a_root_at_zero_is_a_root, at_zero_set_up, fixture_tear_down),
+        TESTS_OF_EACH_FORMAT_WITH(a_table_at_zero_is_a_table, at_zero_set_up, fixture_tear_down),
+        TESTS_OF_EACH_FORMAT_WITH(no_frame_but_zero, at_zero_set_up, fixture_tear_down),
+        TESTS_OF_EACH_FORMAT_WITH(a_retired_table_at_zero_is_given_back, at_zero_set_up, fixture_tear_down),
+        TESTS_OF_EACH_FORMAT(a_page_at_zero_is_a_page),
+        TESTS_OF_EACH_FORMAT(an_empty_table_has_nothing_to_visit),
+        TESTS_OF_EACH_FORMAT(the_walk_goes_down_and_up_again),
+        TESTS_OF_EACH_FORMAT(the_walk_stops_when_told),
+        TESTS_OF_EACH_FORMAT(the_walk_visits_no_more_than_the_limit_per_table),
+        TESTS_OF_EACH_FORMAT(the_walk_reports_canonical_addresses),
+        TESTS_OF_EACH_FORMAT(either_half_names_the_same_entry),
+        TESTS_OF_EACH_FORMAT(the_walk_visits_empty_tables),
+        TESTS_OF_EACH_FORMAT(the_dump_has_a_line_for_each_contiguous_run),
+        TESTS_OF_EACH_FORMAT(the_dump_joins_in_both_addresses_only),
+        TESTS_OF_EACH_FORMAT(what_the_source_maps_the_copy_sees),
+        TESTS_OF_EACH_FORMAT(the_copy_cannot_be_changed_where_it_borrows),
+        TESTS_OF_EACH_FORMAT(a_run_of_huge_pages_does_not_overwrite_what_is_borrowed),
+        TESTS_OF_EACH_FORMAT(each_destroys_only_what_it_owns),
+        TESTS_OF_EACH_FORMAT(the_source_keeps_the_tables_it_lent),
+        TESTS_OF_EACH_FORMAT(a_huge_page_does_not_replace_a_lent_table),
+        TESTS_OF_EACH_FORMAT(a_huge_page_in_the_root_is_copied_as_it_stands),
+        TESTS_OF_EACH_FORMAT(own_mappings_are_not_copied_over),
+        TESTS_OF_EACH_FORMAT(copying_again_is_allowed),
+        TESTS_OF_EACH_FORMAT(copying_from_another_source_lets_go_of_the_first),
+        TESTS_OF_EACH_FORMAT(a_copy_of_a_copy_sees_the_first),
+        TESTS_OF_EACH_FORMAT(a_lent_table_does_not_give_way_to_a_copy),
+        TESTS_OF_EACH_FORMAT(what_is_copied_back_is_not_lost),
+        TESTS_OF_EACH_FORMAT(a_whole_half_can_be_copied),
+#ifndef PT_ONLY_FORMAT
+        TESTS_OF_EACH_FORMAT(tables_of_different_formats_share_nothing),
+#endif
+    };
+
+    return cmocka_run_group_tests_name("lifecycle", tests, NULL, NULL);
+}
