@@ -7,10 +7,11 @@
 
 /* ---- Where nothing was mapped ------------------------------------------------------------------ */
 
-/* A table with nothing in it is there, the TLB may remember so, and a huge page takes the table's place. */
-static void check_empty_table(struct kernel *kernel, pt_vaddr vaddr, uint64_t page_size)
+/* A huge page where the TLB may remember that nothing is: first in an empty table's place, then in an unused entry. */
+static void check_hole(struct kernel *kernel, pt_vaddr vaddr, uint64_t page_size)
 {
-    pt_paddr frame = kernel->tagged + kernel->tagged_size / 2;
+    /* In the middle of a last table's part: an invalidation of the huge page names its first address. */
+    pt_paddr frame = kernel->tagged + kernel->tagged_size / 2 + PT_2M / 2;
     pt_paddr first = frame & ~(page_size - 1);
     pt_vaddr hole = vaddr + (frame - first) + OFFSET;
     pt_vaddr page = vaddr + (frame - first) + 8 * PT_4K; /* in the same table */
@@ -21,8 +22,11 @@ static void check_empty_table(struct kernel *kernel, pt_vaddr vaddr, uint64_t pa
     check(faults(ACCESS_READ, hole), "%s: read faults at %lx, in a table that has become empty", half_name(vaddr),
           hole);
     map_page(kernel, vaddr, first, page_size, PT_READ);
-    check(reads(hole, frame + OFFSET), "... and is good there with a page of %lu KiB in the table's place",
-          page_size / 1024);
+    check(reads(hole, frame + OFFSET), "... and is good with a page of %lu KiB in the table's place", page_size / 1024);
+    unmap_page(kernel, vaddr);
+    check(faults(ACCESS_READ, hole), "... faults when it is unmapped, in an unused entry");
+    map_page(kernel, vaddr, first, page_size, PT_READ);
+    check(reads(hole, frame + OFFSET), "... and is good with the page there again");
     unmap_page(kernel, vaddr);
 }
 
@@ -61,7 +65,7 @@ void check_holes(struct kernel *kernel)
         for (sizes &= sizes - 1; sizes != 0; sizes &= sizes - 1) { /* all but the smallest */
             uint64_t page_size = sizes & (0 - sizes);
 
-            check_empty_table(kernel, window(kernel, half) + page_size, page_size);
+            check_hole(kernel, window(kernel, half) + page_size, page_size);
         }
         check_root_entry(kernel, window(kernel, half));
     }
