@@ -21,9 +21,6 @@ struct map_request {
 };
 
 #define PT_OPERATIONS(OPERATION, context)                                                                              \
-    OPERATION(context, return, enum pt_status, create,                                                                 \
-              (struct page_table * pt, const struct pt_format *format, const struct pt_handler *handler, void *ctx),   \
-              (pt, format, handler, ctx), format)                                                                      \
     OPERATION(context, return, enum pt_status, map,                                                                    \
               (struct page_table * pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags,             \
                struct pt_flush * flush),                                                                               \
@@ -66,6 +63,10 @@ struct map_request {
     OPERATION(context, return, enum pt_status, map_request,                                                            \
               (struct page_table * pt, const struct map_request *request, struct pt_flush *flush),                     \
               (pt, request, flush), pt->format)                                                                        \
+    /* Internal: check the format and allocate the root; *pt is all zero. */                                           \
+    OPERATION(context, return, enum pt_status, make_root,                                                              \
+              (struct page_table * pt, const struct pt_format *format, const struct pt_handler *handler, void *ctx),   \
+              (pt, format, handler, ctx), format)                                                                      \
     /* Internal: free every table but what is borrowed. */                                                             \
     OPERATION(context, , void, free_tables, (struct page_table * pt), (pt), pt->format)                                \
     /* Internal: give the tables that wait in `flush` back to the handler. */                                          \
@@ -80,6 +81,8 @@ struct pt_operations {
 #undef PT_OPERATION_MEMBER
 
 enum pt_status pt_map_request(struct page_table *pt, const struct map_request *request, struct pt_flush *flush);
+enum pt_status pt_make_root(struct page_table *pt, const struct pt_format *format, const struct pt_handler *handler,
+                            void *ctx);
 void pt_free_tables(struct page_table *pt);
 void pt_free_retired(struct pt_flush *flush);
 void pt_invalidate(const struct pt_flush *flush);

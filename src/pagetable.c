@@ -13,6 +13,13 @@
 PT_OPERATIONS(PT_PUBLIC_CALL, )
 #endif
 
+enum pt_status pt_create(struct page_table *pt, const struct pt_format *format, const struct pt_handler *handler,
+                         void *ctx)
+{
+    __builtin_memset(pt, 0, sizeof(*pt));
+    return format->operations ? pt_make_root(pt, format, handler, ctx) : PT_BAD_FORMAT;
+}
+
 void pt_destroy(struct page_table *pt)
 {
     if (pt->format)

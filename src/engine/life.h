@@ -6,13 +6,12 @@
 #include "check.h"
 #include "retire.h"
 
-PT_INLINE enum pt_status engine_create(const struct encoding *enc, struct page_table *pt,
-                                       const struct pt_format *format, const struct pt_handler *handler, void *ctx)
+PT_INLINE enum pt_status engine_make_root(const struct encoding *enc, struct page_table *pt,
+                                          const struct pt_format *format, const struct pt_handler *handler, void *ctx)
 {
     struct tree tree = tree_make(enc, format, handler, ctx);
     pt_paddr root;
 
-    __builtin_memset(pt, 0, sizeof(*pt));
     if (format != tree.format || !format_is_sound(&tree))
         return PT_BAD_FORMAT;
 
