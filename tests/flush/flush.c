@@ -456,6 +456,38 @@ static void adjacent_pages_lose_nothing_by_being_merged(void **state)
     check_covers(&f->flush, 0, huge, small);
     check_covers(&f->flush, huge, 3 * huge, huge);
     check_covers(&f->flush, 4 * huge, 4 * small, small);
+    settle(f);
+
+    /* A huge page first: the small one after it must not drown in its steps. */
+    assert_ok(pt_map_region(&f->table, huge, huge, 2 * huge, RW, PT_ALLOW_HUGE, &f->flush));
+    assert_ok(pt_map_region(&f->table, 3 * huge, 0, 2 * small, RW, 0, &f->flush));
+    settle(f);
+    assert_ok(pt_unmap(&f->table, huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 2 * huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 3 * huge, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, 3 * huge + small, NULL, &f->flush));
+    check_ranges_are_sound(f->format, &f->flush);
+    check_covers(&f->flush, huge, 2 * huge, huge);
+    check_covers(&f->flush, 3 * huge, 2 * small, small);
+}
+
+static void a_page_that_changes_again_and_again_owes_no_other_page(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+    pt_vaddr vaddr = 5 * small;
+
+    assert_ok(pt_map_region(&f->table, vaddr - small, 0, 3 * small, RW, 0, &f->flush));
+    settle(f);
+    for (unsigned i = 0; i < 5; i++)
+        assert_ok(pt_protect(&f->table, vaddr, i % 2 ? RW : PT_READ, NULL, &f->flush));
+    assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+    assert_false(f->flush.everything);
+    assert_true(f->flush.range_count > 0);
+    for (unsigned i = 0; i < f->flush.range_count; i++) {
+        assert_hex_equal(f->flush.ranges[i].vaddr, vaddr);
+        assert_hex_equal(f->flush.ranges[i].size, small);
+    }
 }
 
 static void a_range_may_end_at_the_end_of_the_address_space_but_not_wrap(void **state)
@@ -1198,6 +1230,38 @@ static void a_huge_page_over_a_table_is_made_after_the_break(void **state)
     f->memory->on_flush = NULL;
 }
 
+/** Even where the table's frame is the page's own, and no other bit but the one that says so differs. */
+static void a_huge_page_of_its_table_s_own_frame_is_made_after_the_break(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    pt_paddr frame = f->memory->base + huge;
+    pt_vaddr vaddr = 4 * huge;
+
+    assert_int_equal(frame % huge, 0);
+    /* Another page near, so that the next table is of the last level. */
+    assert_ok(pt_map(&f->table, 0, 0, small, RW, &f->flush));
+    for (pt_flags flags = 1; flags <= PT_ALL_FLAGS; flags++) {
+        struct breaking breaking;
+        struct pt_visit visit;
+
+        if (!(flags & (RW | PT_EXECUTE)))
+            continue;
+        memory_serve_next(f->memory, frame);
+        assert_ok(pt_map(&f->table, vaddr, 0, small, RW, &f->flush));
+        assert_true(memory_is_taken(f->memory, frame));
+        assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+        settle(f);
+        visit = visit_of(&f->table, vaddr, format_level_of(f->format, huge));
+        watch_slot(f, &breaking, slot_of(f->memory, &visit));
+        assert_ok(pt_map(&f->table, vaddr, frame, huge, flags, &f->flush));
+        check_broken(f, &breaking, vaddr, huge, facts_of(f->format)->breaks_before_make);
+        f->memory->on_flush = NULL;
+        assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+        settle(f);
+    }
+}
+
 /** What was owed before is paid with the break, and the tables that wait are not freed by it. */
 static void a_break_pays_what_was_owed_before(void **state)
 {
@@ -1288,6 +1352,55 @@ static void what_comes_back_under_a_pending_flush_is_made_after_the_invalidation
     }
 }
 
+/** Also when the flush no longer knows what it owes. */
+static void what_comes_back_under_everything_pending_is_made_after_the_invalidation(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format);
+    struct breaking breaking;
+
+    map_apart(f, 40);
+    watch_slot(f, &breaking, slot_at(f, 2 * 39 * small, small));
+    for (unsigned i = 0; i < 40; i++)
+        assert_ok(pt_unmap(&f->table, 2 * i * small, NULL, &f->flush));
+    assert_true(f->flush.everything);
+    assert_int_equal(breaking.calls, 0);
+
+    assert_ok(pt_map(&f->table, 2 * 39 * small, small, small, RW, &f->flush));
+    assert_int_equal(breaking.calls, facts_of(f->format)->breaks_before_make ? 1 : 0);
+    assert_int_equal(breaking.zero, breaking.calls);
+    f->memory->on_flush = NULL;
+}
+
+/** And when it is shared tables that come where pages were. */
+static void what_is_copied_under_a_pending_flush_is_made_after_the_invalidation(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small = format_smallest(f->format), unit = format_entry_size(f->format, 0);
+    struct page_table copy;
+    struct pt_flush flush;
+
+    assert_ok(pt_map(&f->table, unit + small, 0, small, RW, &f->flush));
+    settle(f);
+    assert_ok(pt_create(&copy, f->format, &f->memory->handler, f->memory));
+    pt_flush_init(&flush, &copy);
+    assert_ok(pt_map(&copy, unit + small, 3 * small, small, RW, &flush));
+    pt_flush(&flush);
+    memory_forget_flushes(f->memory);
+
+    assert_ok(pt_unmap_region(&copy, unit, unit, PT_SKIP_HOLES, &flush));
+    assert_int_equal(f->memory->flush_count, 0);
+    assert_ok(pt_copy_from(&copy, &f->table, unit, unit, &flush));
+    assert_int_equal(f->memory->flush_count, facts_of(f->format)->breaks_before_make ? 1 : 0);
+    if (f->memory->flush_count > 0) {
+        check_covers(memory_last_flush(f->memory), unit + small, small, small);
+        assert_true(memory_last_flush(f->memory)->tables_changed);
+    }
+    assert_mapped(&copy, unit + small, 0, small, RW);
+    pt_flush(&flush);
+    pt_destroy(&copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1305,6 +1418,7 @@ int main(void)
         TESTS_OF_EACH_FORMAT(an_empty_region_owes_nothing),
         TESTS_OF_EACH_FORMAT(thirty_two_ranges_are_remembered_and_the_next_is_everything),
         TESTS_OF_EACH_FORMAT(adjacent_pages_lose_nothing_by_being_merged),
+        TESTS_OF_EACH_FORMAT(a_page_that_changes_again_and_again_owes_no_other_page),
         TESTS_OF_EACH_FORMAT(a_range_may_end_at_the_end_of_the_address_space_but_not_wrap),
         TESTS_OF_EACH_FORMAT(a_flush_says_whose_it_is),
         TESTS_OF_EACH_FORMAT(a_flush_gathers_many_calls_into_one_invalidation),
@@ -1326,8 +1440,11 @@ int main(void)
         TESTS_OF_EACH_FORMAT(protect_breaks_only_for_memory_type_and_global),
         TESTS_OF_EACH_FORMAT(protect_region_breaks_before_it_makes),
         TESTS_OF_EACH_FORMAT(a_huge_page_over_a_table_is_made_after_the_break),
+        TESTS_OF_EACH_FORMAT(a_huge_page_of_its_table_s_own_frame_is_made_after_the_break),
         TESTS_OF_EACH_FORMAT(a_break_pays_what_was_owed_before),
         TESTS_OF_EACH_FORMAT(what_comes_back_under_a_pending_flush_is_made_after_the_invalidation),
+        TESTS_OF_EACH_FORMAT(what_comes_back_under_everything_pending_is_made_after_the_invalidation),
+        TESTS_OF_EACH_FORMAT(what_is_copied_under_a_pending_flush_is_made_after_the_invalidation),
     };
 
     return cmocka_run_group_tests_name("flush", tests, NULL, NULL);

@@ -209,30 +209,19 @@ static uint64_t largest_here(const struct model *model, pt_vaddr vaddr, uint64_t
     return smallest;
 }
 
-/*
- * The first conflict that stands against the region, or PT_OK. Of pages as large as root entries, in a
- * row, any may be looked at first.
- */
-static enum pt_status why_not(struct model *model, pt_vaddr vaddr, pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr),
-                              void *arg, uint64_t size, unsigned options)
+/* The first conflict that stands against the region, or PT_OK. */
+static enum pt_status why_not(const struct model *model, pt_vaddr vaddr,
+                              pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg, uint64_t size,
+                              unsigned options)
 {
     enum pt_status status = PT_OK;
     uint64_t page_size;
 
-    for (uint64_t done = 0; done < size; done += page_size) {
-        enum pt_status here;
-
+    for (uint64_t done = 0; done < size && status == PT_OK; done += page_size) {
         page_size = format_smallest(model->format);
         if (options & PT_ALLOW_HUGE)
             page_size = largest_here(model, vaddr + done, size - done, get_paddr, arg);
-        if (status != PT_OK && page_size < format_entry_size(model->format, 0))
-            break;
-        here = conflict(model, format_translated(model->format, vaddr + done), page_size);
-        if (status != PT_OK && here != PT_OK && here != status)
-            model->as_good = here;
-        status = status != PT_OK ? status : here;
-        if (status != PT_OK && page_size < format_entry_size(model->format, 0))
-            break;
+        status = conflict(model, format_translated(model->format, vaddr + done), page_size);
     }
     return status;
 }
@@ -291,7 +280,6 @@ enum pt_status model_map_region_with(struct model *model, pt_vaddr vaddr,
 {
     uint64_t smallest = format_smallest(model->format);
     enum pt_status status = PT_OK;
-    enum pt_status conflicting;
 
     if (size == 0)
         return PT_OK;
@@ -309,8 +297,7 @@ enum pt_status model_map_region_with(struct model *model, pt_vaddr vaddr,
     }
     if (status == PT_OK)
         return map_pages(model, vaddr, get_paddr, arg, size, flags, options);
-    conflicting = why_not(model, vaddr, get_paddr, arg, size, options);
-    model->as_good = conflicting;
+    model->as_good = why_not(model, vaddr, get_paddr, arg, size, options);
     return status;
 }
 

@@ -7,9 +7,8 @@
  *   size 0 (PT_OK), PT_BAD_FLAGS, PT_BAD_SIZE, PT_NOT_ALIGNED, PT_BAD_ADDRESS,
  *   then what is met first in ascending addresses (a borrowed slot before what is in it), PT_NO_MEMORY.
  *
- * Not ordered (see as_good) are a bad answer of get_paddr and a conflict, and conflicts in a row of pages
- * that are as large as root entries. Whether paddr suits pt_remap is asked after the page was found, whose
- * size decides.
+ * A bad answer of get_paddr and a conflict are not ordered (see as_good), and whether paddr suits pt_remap
+ * is asked after the page was found, whose size decides.
  */
 #ifndef TESTS_MODEL_H
 #define TESTS_MODEL_H

@@ -241,6 +241,11 @@ void *memory_phys_to_virt(void *ctx, pt_paddr paddr)
     struct memory *memory = ctx;
 
     REQUIRE(memory_is_taken(memory, paddr), "phys_to_virt: 0x%" PRIx64 " is not in an allocated frame", paddr);
+    if (memory->on_translate && !memory->in_on_translate) {
+        memory->in_on_translate = true;
+        memory->on_translate(memory->on_translate_arg, memory);
+        memory->in_on_translate = false;
+    }
     return memory->bytes + (size_t)(paddr - memory->base);
 }
 

@@ -46,6 +46,11 @@ struct memory {
     void *on_alloc_arg;
     bool in_on_alloc;
 
+    /* Called whenever phys_to_virt is, which is before each table that the library looks at or writes to. */
+    void (*on_translate)(void *arg, struct memory *memory);
+    void *on_translate_arg;
+    bool in_on_translate;
+
     /* Called before frames go back, with their contents still there. */
     void (*on_dealloc)(void *arg, struct memory *memory, pt_paddr first);
     void *on_dealloc_arg;

@@ -787,6 +787,28 @@ static void descriptors_that_contradict_themselves_are_refused(void **state)
     REFUSE_WITH(new_mapping_owes = 3);
 }
 
+static void a_descriptor_without_operations_is_refused(void **state)
+{
+    const struct pt_format *format = *state;
+
+    REFUSE_WITH(operations = NULL);
+}
+
+/* Which of them was set could not be read back. */
+static void memory_types_that_cannot_be_told_apart_are_refused(void **state)
+{
+    const struct pt_format *format = *state;
+
+    if (!format_facts(format)->has_memory_types)
+        return;
+    REFUSE_WITH(memory_index.normal = 8);
+    REFUSE_WITH(memory_index.device = 8);
+    REFUSE_WITH(memory_index.uncached = 255);
+    REFUSE_WITH(memory_index.normal = format->memory_index.device);
+    REFUSE_WITH(memory_index.normal = format->memory_index.uncached);
+    REFUSE_WITH(memory_index.device = format->memory_index.uncached);
+}
+
 static void too_many_root_bits_are_refused(void **state)
 {
     const struct pt_format *format = *state;
@@ -941,6 +963,8 @@ int main(void)
         TESTS_OF_EACH_FORMAT(a_region_of_no_bytes_is_fine_whatever_else_is_said),
 #ifndef PT_ONLY_FORMAT /* else the measures are constants, and the descriptor given to pt_create must be that one */
         TESTS_OF_EACH_FORMAT_WITH(descriptors_that_contradict_themselves_are_refused, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(a_descriptor_without_operations_is_refused, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(memory_types_that_cannot_be_told_apart_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(too_many_root_bits_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(narrowed_page_sizes_are_honoured, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(narrowed_physical_addresses_are_honoured, NULL, NULL),

@@ -875,6 +875,12 @@ static void a_run_of_huge_pages_does_not_overwrite_what_is_borrowed(void **state
                    pt_map_region(&mine.table, unit(source) - page, PADDR - page, page + 2 * unit(source), RW,
                                  PT_ALLOW_HUGE, &mine.flush),
                    PT_ALREADY_MAPPED);
+    /* in a row of pages as large as root entries, too */
+    if (source->format->page_sizes & unit(source)) {
+        assert_ok(pt_map(&mine.table, 0, PADDR, unit(source) / 2 > PT_1G ? PT_1G : page, RW, &mine.flush));
+        assert_refused(&mine, pt_map_region(&mine.table, 0, PADDR, 3 * unit(source), RW, PT_ALLOW_HUGE, &mine.flush),
+                       PT_ALREADY_MAPPED);
+    }
     copy.table = mine.table;
     copy.flush = mine.flush;
     copy_end(source, &copy);
@@ -926,6 +932,30 @@ static void the_source_keeps_the_tables_it_lent(void **state)
     assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
     assert_mapped(&copy.table, page, PADDR, page, RW);
     copy_end(fixture, &copy);
+}
+
+/* The source may have another allocator: what it is given comes from there, and goes back there. */
+static void missing_tables_come_from_the_source_s_handler(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table table;
+    struct pt_flush flush;
+    struct memory memory;
+
+    memory_init(&memory, MEMORY_BASE, MEMORY_FRAMES); /* the same addresses, too */
+    assert_ok(pt_create(&table, fixture->format, &memory.handler, &memory));
+    pt_flush_init(&flush, &table);
+    memory_fail_after(&memory, 1);
+    assert_status(pt_copy_from(&table, &fixture->table, 0, unit(fixture), &flush), PT_OK);
+    assert_int_equal(memory.taken, 1);
+    assert_int_equal(fixture->memory->taken, 2);
+    memory_fail_after(fixture->memory, 1);
+    assert_status(pt_copy_from(&table, &fixture->table, unit(fixture), unit(fixture), &flush), PT_NO_MEMORY);
+    memory_fail_never(fixture->memory);
+    pt_flush_ignore(&flush);
+    pt_destroy(&table);
+    memory_end(&memory);
+    assert_int_equal(fixture->memory->taken, 2);
 }
 
 /* A page as large as a root entry would take the place of the lent table. */
@@ -1205,6 +1235,7 @@ int main(void)
         TESTS_OF_EACH_FORMAT(a_run_of_huge_pages_does_not_overwrite_what_is_borrowed),
         TESTS_OF_EACH_FORMAT(each_destroys_only_what_it_owns),
         TESTS_OF_EACH_FORMAT(the_source_keeps_the_tables_it_lent),
+        TESTS_OF_EACH_FORMAT(missing_tables_come_from_the_source_s_handler),
         TESTS_OF_EACH_FORMAT(a_huge_page_does_not_replace_a_lent_table),
         TESTS_OF_EACH_FORMAT(a_huge_page_in_the_root_is_copied_as_it_stands),
         TESTS_OF_EACH_FORMAT(own_mappings_are_not_copied_over),

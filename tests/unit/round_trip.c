@@ -183,6 +183,10 @@ static void addresses_beyond_the_format_s_width_are_refused_at_every_level(void 
         assert_ok(pt_map(&f->table, 0, last, size, PT_READ, &f->flush));
         assert_status(pt_remap(&f->table, 0, last + size, PT_READ, NULL, &f->flush), PT_BAD_ADDRESS);
         assert_mapped(&f->table, 0, last, size, PT_READ);
+        /* A region that begins inside and ends outside. */
+        assert_status(pt_map_region(&f->table, size, last, 2 * size, PT_READ, PT_ALLOW_HUGE, &f->flush),
+                      PT_BAD_ADDRESS);
+        assert_not_mapped(&f->table, size);
         assert_ok(pt_unmap_region(&f->table, 0, format_lower_last(f->format) + 1, PT_SKIP_HOLES, &f->flush));
     }
 }
