@@ -30,7 +30,7 @@ format: ## clang-format over all C files, in place
 	@scripts/setup format
 	@scripts/lint format
 
-lint: ## clang-tidy over the library and the tests, clang-format as a check
+lint: ## clang-format as a check, clang-tidy over the library, the benchmarks and the example
 	@scripts/setup lint
 	@scripts/lint
 

@@ -794,6 +794,20 @@ static void a_descriptor_without_operations_is_refused(void **state)
     REFUSE_WITH(operations = NULL);
 }
 
+/* Even where the rest agrees with it: the smallest page in the root, and more levels than addresses have bits. */
+static void a_single_level_and_very_many_are_refused(void **state)
+{
+    struct pt_format copy = *(const struct pt_format *)*state;
+
+    copy.page_sizes = format_smallest(&copy);
+    copy.levels = 1;
+    copy.va_bits = (uint8_t)(copy.page_shift + copy.index_bits);
+    refuse_format(&copy, "a single level", __LINE__);
+    copy.levels = 7;
+    copy.va_bits = 63;
+    refuse_format(&copy, "seven levels", __LINE__);
+}
+
 /* Which of them was set could not be read back. */
 static void memory_types_that_cannot_be_told_apart_are_refused(void **state)
 {
@@ -964,6 +978,7 @@ int main(void)
 #ifndef PT_ONLY_FORMAT /* else the measures are constants, and the descriptor given to pt_create must be that one */
         TESTS_OF_EACH_FORMAT_WITH(descriptors_that_contradict_themselves_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(a_descriptor_without_operations_is_refused, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(a_single_level_and_very_many_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(memory_types_that_cannot_be_told_apart_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(too_many_root_bits_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(narrowed_page_sizes_are_honoured, NULL, NULL),
