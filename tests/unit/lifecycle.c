@@ -180,6 +180,32 @@ static void retired_tables_stay_until_the_flush(void **state)
     assert_false(fixture->flush.tables_changed);
 }
 
+/*
+ * Where break-before-make is the rule, a page that is mapped anew must wait for the invalidation of the
+ * one that was there, even if the flush no longer remembers which pages it owes.
+ */
+static void a_flush_of_everything_is_paid_before_pages_come_back(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    const unsigned pages = 2 * PT_FLUSH_RANGES + 4;
+
+    assert_ok(pt_map_region(&fixture->table, 0, PADDR, pages * page, RW, 0, &fixture->flush));
+    pt_flush(&fixture->flush);
+    for (unsigned i = 0; i < pages; i += 2)
+        assert_ok(pt_unmap(&fixture->table, i * page, NULL, &fixture->flush));
+    assert_true(fixture->flush.everything);
+    memory_forget_flushes(fixture->memory);
+    assert_ok(pt_map(&fixture->table, (pages - 2) * page, 2 * PADDR, page, RW, &fixture->flush));
+    if (fixture->format->new_mapping_owes == PT_OWES_BARRIER) {
+        assert_int_equal(fixture->memory->flush_count, 1);
+        assert_true(memory_last_flush(fixture->memory)->everything);
+    } else {
+        assert_int_equal(fixture->memory->flush_count, 0);
+        assert_true(fixture->flush.everything);
+    }
+}
+
 /* The table goes, a flush that is still owed remains good. */
 static void a_flush_outlives_its_table(void **state)
 {
@@ -934,6 +960,25 @@ static void the_source_keeps_the_tables_it_lent(void **state)
     copy_end(fixture, &copy);
 }
 
+/*
+ * An MMU that remembers unused entries may remember those that the source has just been given tables
+ * for: in another address space than the ranges of this flush are in.
+ */
+static void filling_in_the_source_is_owed_in_every_address_space(void **state)
+{
+    struct fixture *fixture = *state;
+    bool remembers = fixture->format->new_mapping_owes == PT_OWES_FLUSH;
+    struct copy copy;
+
+    copy_begin(fixture, &copy);
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
+    assert_false(copy.flush.everything);
+    assert_ok(pt_copy_from(&copy.table, &fixture->table, unit(fixture), unit(fixture), &copy.flush));
+    assert_int_equal(copy.flush.everything, remembers);
+    copy_end(fixture, &copy);
+}
+
 /* The source may have another allocator: what it is given comes from there, and goes back there. */
 static void missing_tables_come_from_the_source_s_handler(void **state)
 {
@@ -1118,6 +1163,17 @@ static void a_copy_of_a_copy_sees_the_first(void **state)
     assert_mapped(&fixture->table, 0, PADDR, page, RW);
 }
 
+static void a_table_does_not_copy_from_itself(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    for (unsigned i = 0; i < 2; i++) /* what is mapped, and what is not */
+        assert_refused(
+            fixture, pt_copy_from(&fixture->table, &fixture->table, i * unit(fixture), unit(fixture), &fixture->flush),
+            PT_ALREADY_MAPPED);
+}
+
 /* What one table has lent to a second it cannot give up for what it copies from a third. */
 static void a_lent_table_does_not_give_way_to_a_copy(void **state)
 {
@@ -1211,6 +1267,7 @@ int main(void)
         TESTS_OF_EACH_FORMAT(children_are_destroyed_before_their_parents),
         TESTS_OF_EACH_FORMAT(retired_tables_are_unhooked_before_they_are_freed),
         TESTS_OF_EACH_FORMAT(retired_tables_stay_until_the_flush),
+        TESTS_OF_EACH_FORMAT(a_flush_of_everything_is_paid_before_pages_come_back),
         TESTS_OF_EACH_FORMAT(a_flush_outlives_its_table),
         TESTS_OF_EACH_FORMAT(mapped_frames_are_never_freed),
         TESTS_OF_EACH_FORMAT(mapped_frames_are_never_written),
@@ -1235,6 +1292,7 @@ int main(void)
         TESTS_OF_EACH_FORMAT(a_run_of_huge_pages_does_not_overwrite_what_is_borrowed),
         TESTS_OF_EACH_FORMAT(each_destroys_only_what_it_owns),
         TESTS_OF_EACH_FORMAT(the_source_keeps_the_tables_it_lent),
+        TESTS_OF_EACH_FORMAT(filling_in_the_source_is_owed_in_every_address_space),
         TESTS_OF_EACH_FORMAT(missing_tables_come_from_the_source_s_handler),
         TESTS_OF_EACH_FORMAT(a_huge_page_does_not_replace_a_lent_table),
         TESTS_OF_EACH_FORMAT(a_huge_page_in_the_root_is_copied_as_it_stands),
@@ -1242,6 +1300,7 @@ int main(void)
         TESTS_OF_EACH_FORMAT(copying_again_is_allowed),
         TESTS_OF_EACH_FORMAT(copying_from_another_source_lets_go_of_the_first),
         TESTS_OF_EACH_FORMAT(a_copy_of_a_copy_sees_the_first),
+        TESTS_OF_EACH_FORMAT(a_table_does_not_copy_from_itself),
         TESTS_OF_EACH_FORMAT(a_lent_table_does_not_give_way_to_a_copy),
         TESTS_OF_EACH_FORMAT(what_is_copied_back_is_not_lost),
         TESTS_OF_EACH_FORMAT(a_whole_half_can_be_copied),

@@ -25,7 +25,7 @@ struct watch {
     struct answer before[WATCHED];
     size_t count;
     bool may_be_gone; /* between break and make */
-    bool only_unmaps; /* no entry becomes another one */
+    bool keeps_first; /* nothing is mapped through the first entry of any table */
 
     /* What was found that is not what it was before, to be compared with what it is in the end. */
     struct {
@@ -34,7 +34,8 @@ struct watch {
     } others[256];
     size_t other_count;
 
-    /* The first entries of all tables. */
+    /* The tables that were there, and their first entries. */
+    bool was_there[MEMORY_FRAMES];
     uint64_t first[MEMORY_FRAMES];
 };
 
@@ -76,7 +77,7 @@ static void look_at_tables(const struct watch *watch, size_t frame, unsigned lev
     const uint64_t *entries = entries_of(memory, frame);
     size_t count = (size_t)PT_FRAME_SIZE / sizeof(*entries);
 
-    if (watch->first[frame] != 0 && entries[0] != 0 && entries[0] != watch->first[frame])
+    if (watch->was_there[frame] && entries[0] != 0 && entries[0] != watch->first[frame])
         fail_msg("a table of level %u is in use, and its first entry is 0x%" PRIx64, level, entries[0]);
     if (level + 1u >= watch->fixture->format->levels)
         return;
@@ -111,7 +112,7 @@ static void on_translate(void *arg, struct memory *memory)
     struct watch *watch = arg;
 
     look(watch);
-    if (watch->only_unmaps)
+    if (watch->keeps_first)
         look_at_tables(watch, (size_t)((pt_root(&watch->fixture->table) - memory->base) / PT_FRAME_SIZE), 0);
 }
 
@@ -157,8 +158,10 @@ static void watch_now(struct watch *watch)
 
     for (size_t i = 0; i < watch->count; i++)
         watch->before[i] = ask(watch, i);
-    for (size_t i = 0; i < memory->frames; i++)
+    for (size_t i = 0; i < memory->frames; i++) {
+        watch->was_there[i] = memory->frame[i].taken;
         watch->first[i] = memory->frame[i].taken ? entries_of(memory, i)[0] : 0;
+    }
     memory->on_translate = on_translate;
     memory->on_translate_arg = watch;
     memory->on_flush = on_flush;
@@ -238,21 +241,23 @@ static void a_huge_page_takes_the_place_of_empty_tables_at_once(void **state)
     struct fixture *fixture = *state;
 
     FOR_EACH_PAGE_SIZE(size, fixture->format) {
+        const pt_vaddr first = 3 * size; /* not in the first entry of its table */
         struct watch *watch;
 
         if (size == small(fixture))
             continue;
-        assert_ok(pt_map_region(&fixture->table, 0, PADDR, leaf_table(fixture), RW, 0, &fixture->flush));
-        for (pt_vaddr vaddr = 0; vaddr < leaf_table(fixture); vaddr += small(fixture))
+        assert_ok(pt_map_region(&fixture->table, first, PADDR, leaf_table(fixture), RW, 0, &fixture->flush));
+        for (pt_vaddr vaddr = first; vaddr < first + leaf_table(fixture); vaddr += small(fixture))
             assert_ok(pt_unmap(&fixture->table, vaddr, NULL, &fixture->flush));
         pt_flush(&fixture->flush);
         watch = watch_begin(fixture);
-        watch_region(watch, 0, size);
+        watch_region(watch, first, size);
+        watch->keeps_first = true;
         watch_now(watch);
-        assert_ok(pt_map(&fixture->table, 0, PADDR, size, RW, &fixture->flush));
+        assert_ok(pt_map(&fixture->table, first, PADDR, size, RW, &fixture->flush));
         watch_end(watch);
         pt_flush(&fixture->flush);
-        assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
+        assert_ok(pt_unmap_region(&fixture->table, 0, 4 * unit(fixture), PT_SKIP_HOLES, &fixture->flush));
         pt_flush(&fixture->flush);
     }
 }
@@ -271,7 +276,7 @@ static void what_is_unmapped_disappears_and_its_tables_with_it(void **state)
     watch_region(watch, size, size);
     for (unsigned level = 1; level < fixture->format->levels; level++)
         watch_add(watch, size + 2 * format_entry_size(fixture->format, level));
-    watch->only_unmaps = true;
+    watch->keeps_first = true;
     watch_now(watch);
     assert_ok(pt_unmap_region(&fixture->table, size, size, PT_SKIP_HOLES, &fixture->flush));
     pt_flush(&fixture->flush);
@@ -287,7 +292,7 @@ static void a_table_that_stays_is_not_retired_in_passing(void **state)
 
     assert_ok(pt_map_region(&fixture->table, 0, PADDR, size, RW, 0, &fixture->flush));
     watch_region(watch, 0, size);
-    watch->only_unmaps = true;
+    watch->keeps_first = true;
     watch_now(watch);
     assert_ok(pt_unmap_region(&fixture->table, small(fixture), size - 2 * small(fixture), 0, &fixture->flush));
     watch_end(watch);
@@ -346,16 +351,36 @@ static void what_is_copied_appears_at_once(void **state)
     assert_ok(pt_map(&fixture->table, unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
     assert_ok(pt_unmap(&fixture->table, unit(fixture), NULL, &fixture->flush));
     pt_flush(&fixture->flush);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 1; i < 4; i++)
         watch_region(watch, i * unit(fixture), small(fixture));
+    watch->keeps_first = true;
     watch_now(watch);
-    assert_ok(pt_copy_from(&fixture->table, &source, 0, 4 * unit(fixture), &fixture->flush));
+    assert_ok(pt_copy_from(&fixture->table, &source, unit(fixture), 3 * unit(fixture), &fixture->flush));
     watch_end(watch);
     assert_mapped(&fixture->table, unit(fixture), PADDR, small(fixture), RW);
     pt_flush(&flush);
     pt_flush(&fixture->flush);
     pt_destroy(&fixture->table);
     pt_destroy(&source);
+}
+
+static void what_a_source_is_given_is_empty(void **state)
+{
+    struct fixture *fixture = *state;
+    struct watch *watch = watch_begin(fixture);
+    struct page_table copy;
+    struct pt_flush flush;
+
+    assert_ok(pt_create(&copy, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&flush, &copy);
+    for (unsigned i = 1; i < 3; i++)
+        watch_region(watch, i * unit(fixture), unit(fixture));
+    watch->keeps_first = true;
+    watch_now(watch);
+    assert_ok(pt_copy_from(&copy, &fixture->table, unit(fixture), 2 * unit(fixture), &flush));
+    watch_end(watch);
+    pt_flush(&flush);
+    pt_destroy(&copy);
 }
 
 int main(void)
@@ -369,6 +394,7 @@ int main(void)
         TESTS_OF_EACH_FORMAT(protecting_passes_through_nothing_else),
         TESTS_OF_EACH_FORMAT(remapping_passes_through_nothing_else),
         TESTS_OF_EACH_FORMAT(what_is_copied_appears_at_once),
+        TESTS_OF_EACH_FORMAT(what_a_source_is_given_is_empty),
     };
 
     return cmocka_run_group_tests_name("readers", tests, NULL, NULL);
