@@ -196,6 +196,7 @@ PT_INLINE void commit_protect(const struct tree *tree, const struct page_table *
     for (pt_vaddr vaddr = first;;) {
         struct place at = descend(tree, pt->root, vaddr);
 
+        vaddr &= ~(level_size(tree, at.level) - 1); /* it may lie inside a hole */
         vaddr = run_last(tree, at.level, vaddr, protect_run(tree, &at, vaddr, last, flags, flush));
         if (vaddr >= last)
             return;
