@@ -5,6 +5,7 @@
 
 static void owe_nothing(struct pt_flush *flush)
 {
+    flush->global = false;
     flush->everything = false;
     flush->tables_changed = false;
     flush->barrier = false;
@@ -16,12 +17,14 @@ void pt_flush_init(struct pt_flush *flush, const struct page_table *pt)
     flush->format = pt->format;
     flush->handler = pt->handler;
     flush->ctx = pt->ctx;
+    flush->asid = pt->has_lent ? PT_NO_ASID : pt->asid;
     flush->retired = PT_NO_FRAME;
     owe_nothing(flush);
 }
 
-void pt_flush_add(struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size)
+void pt_flush_add(struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size, bool global)
 {
+    flush->global |= global;
     if (flush->everything)
         return;
 

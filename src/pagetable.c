@@ -5,12 +5,12 @@
 #include "operations.h"
 
 #ifndef PT_ONLY_FORMAT /* else the format's family defines them */
-#define PT_PUBLIC_CALL(context, returns, result, name, parameters, arguments, format)                                  \
+#define PT_PUBLIC_CALL(returns, result, name, parameters, arguments, format)                                           \
     result pt_##name parameters                                                                                        \
     {                                                                                                                  \
         returns(format)->operations->name arguments;                                                                   \
     }
-PT_OPERATIONS(PT_PUBLIC_CALL, )
+PT_OPERATIONS(PT_PUBLIC_CALL)
 #endif
 
 enum pt_status pt_create(struct page_table *pt, const struct pt_format *format, const struct pt_handler *handler,
@@ -27,9 +27,26 @@ void pt_destroy(struct page_table *pt)
     __builtin_memset(pt, 0, sizeof(*pt));
 }
 
+enum pt_status pt_clear_accessed(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_visitor visitor, void *arg,
+                                 struct pt_flush *flush)
+{
+    return pt_clear_recorded(pt, vaddr, size, PT_ACCESSED, visitor, arg, flush);
+}
+
+enum pt_status pt_clear_dirty(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_visitor visitor, void *arg,
+                              struct pt_flush *flush)
+{
+    return pt_clear_recorded(pt, vaddr, size, PT_DIRTY, visitor, arg, flush);
+}
+
 pt_paddr pt_root(const struct page_table *pt)
 {
     return pt->root;
+}
+
+void pt_set_asid(struct page_table *pt, uint32_t asid)
+{
+    pt->asid = asid;
 }
 
 const char *pt_status_name(enum pt_status status)
@@ -57,6 +74,8 @@ const char *pt_status_name(enum pt_status status)
         return "PT_BAD_FORMAT";
     case PT_SHARED:
         return "PT_SHARED";
+    case PT_IN_USE:
+        return "PT_IN_USE";
     }
     return "?";
 }

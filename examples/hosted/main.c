@@ -38,8 +38,15 @@ static enum pt_status show(const struct pt_format *format)
     if (status == PT_OK) {
         printf("%s, root at 0x%llx\n", format->name, (unsigned long long)pt_root(&table));
         pt_dump(&table, print, NULL);
-        printf("0x40000123 translates to 0x%llx\n\n", (unsigned long long)page.paddr);
+        printf("0x40000123 translates to 0x%llx\n", (unsigned long long)page.paddr);
     }
+
+    /* A hole of 4K: the huge page around it is split, the rest stays. */
+    if (status == PT_OK)
+        status = pt_unmap_region(&table, 0x40000000, PT_4K, 0, &flush);
+    if (status == PT_OK)
+        printf("0x40000123 is %s now, and 0x40001123 %s\n\n", pt_status_name(pt_query(&table, 0x40000123, NULL)),
+               pt_status_name(pt_query(&table, 0x40001123, NULL)));
     pt_flush_ignore(&flush); /* no TLB holds anything of simulated memory */
     pt_destroy(&table);
     return status;

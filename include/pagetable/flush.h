@@ -13,6 +13,9 @@ extern "C" {
 
 struct page_table;
 
+/** The table has no ASID, PCID or VMID. */
+#define PT_NO_ASID UINT32_MAX
+
 /** Single ranges that a flush remembers before it becomes "everything". */
 #define PT_FLUSH_RANGES 32
 
@@ -33,6 +36,8 @@ struct pt_flush {
     const struct pt_handler *handler;
     void *ctx;
 
+    uint32_t asid;       /**< of the table, or PT_NO_ASID: in every address space */
+    bool global;         /**< global pages are among what changed: the invalidation must reach those too */
     bool everything;     /**< the ranges do not tell all: invalidate the whole address space, global entries too */
     bool tables_changed; /**< non-leaf entries changed: invalidate what the MMU caches of the upper levels, too */
     bool barrier;        /**< new entries must be made visible to the table walker */

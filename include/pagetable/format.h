@@ -45,6 +45,19 @@ struct pt_format {
     uint8_t new_mapping_owes;               /**< enum pt_debt */
 
     /**
+     * The hardware sets accessed and dirty bits (x86 always; RISC-V Svadu, AArch64 FEAT_HAFDBS with
+     * TCR.HA and HD): new mappings have them clear, and PT_ACCESSED and PT_DIRTY are reported. Without,
+     * new mappings have them set, as CPUs want it that would fault otherwise, and neither is reported.
+     */
+    bool tracks_access;
+
+    /**
+     * FEAT_BBM level of the CPU (ID_AA64MMFR2_EL1.BBM; the lowest of all CPUs). From 2 on, the size of a
+     * live mapping may change without break-before-make. AArch64 only.
+     */
+    uint8_t bbm_level;
+
+    /**
      * The index that stands in an entry for each memory type, in the field and with the meaning that
      * the family's header in <pagetable/hw/> gives: PAT entry (x86), AttrIndx (AArch64), MAT
      * (LoongArch); unused on RISC-V without Svpbmt.

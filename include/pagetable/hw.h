@@ -3,13 +3,16 @@
  * The instructions of the CPU that this is compiled for. Each <pagetable/hw/ARCH.h> gives, wherever it
  * is included, the constants of its architecture, and where it is the CPU's own:
  *
- *   pt_hw_publish()                   make new entries visible to the table walker
- *   pt_hw_invalidate_begin()          order the stores to the tables before the invalidations
- *   pt_hw_invalidate(vaddr, tables)   one address, in every address space, global or not; `tables`:
- *                                     what the MMU caches of upper levels for it, too
- *   pt_hw_invalidate_all()            everything
- *   pt_hw_invalidate_end()            wait until they are done
- *   PT_HW_TABLES_NEED_ALL             1: only pt_hw_invalidate_all reaches the caches of upper levels
+ *   pt_hw_publish()             make new entries visible to the table walker
+ *   pt_hw_invalidate_begin()    order the stores to the tables before the invalidations
+ *   pt_hw_invalidate(vaddr, asid, global, tables)
+ *                               the page at one address; `global`: even if it is global; `tables`: and
+ *                               what the MMU caches of upper levels for it. asid == PT_NO_ASID: in every
+ *                               address space, global or not (LoongArch: in that of CSR.ASID)
+ *   pt_hw_invalidate_asid(asid) all of one address space that is not global
+ *   pt_hw_invalidate_all()      everything
+ *   pt_hw_invalidate_end()      wait until they are done
+ *   pt_hw_needs_all(flush)      no invalidation by address reaches all that is owed
  *
  * They act on this CPU only, except on AArch64 (inner shareable domain). All are privileged.
  */
@@ -49,19 +52,19 @@ static inline uint64_t pt_hw_pages(const struct pt_flush_range *range)
     return (range->size + range->page_size - 1) / range->page_size;
 }
 
-/** Invalidate one range; between pt_hw_invalidate_begin and pt_hw_invalidate_end. */
-static inline void pt_hw_invalidate_range(const struct pt_flush_range *range, bool tables)
+/** Invalidate one range of what `flush` owes; between pt_hw_invalidate_begin and pt_hw_invalidate_end. */
+static inline void pt_hw_invalidate_range(const struct pt_flush *flush, const struct pt_flush_range *range)
 {
     pt_vaddr vaddr = range->vaddr;
 
     for (uint64_t pages = pt_hw_pages(range); pages > 0; pages--, vaddr += range->page_size)
-        pt_hw_invalidate(vaddr, tables);
+        pt_hw_invalidate(vaddr, flush->asid, flush->global, flush->tables_changed);
 }
 
 /** Carry out what `flush` owes on this CPU: what an inter-processor interrupt does on the others. */
 static inline void pt_hw_flush(const struct pt_flush *flush)
 {
-    bool all = flush->everything || (flush->tables_changed && PT_HW_TABLES_NEED_ALL);
+    bool all = flush->everything || (flush->range_count > 0 && pt_hw_needs_all(flush));
     uint64_t pages = 0;
 
     for (unsigned i = 0; i < flush->range_count; i++)
@@ -73,11 +76,13 @@ static inline void pt_hw_flush(const struct pt_flush *flush)
         return;
 
     pt_hw_invalidate_begin();
-    if (all || pages > PT_HW_MAX_SINGLE)
+    if (!all && pages <= PT_HW_MAX_SINGLE)
+        for (unsigned i = 0; i < flush->range_count; i++)
+            pt_hw_invalidate_range(flush, &flush->ranges[i]);
+    else if (flush->global || flush->asid == PT_NO_ASID)
         pt_hw_invalidate_all();
     else
-        for (unsigned i = 0; i < flush->range_count; i++)
-            pt_hw_invalidate_range(&flush->ranges[i], flush->tables_changed);
+        pt_hw_invalidate_asid(flush->asid);
     pt_hw_invalidate_end();
 }
 

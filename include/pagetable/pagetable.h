@@ -37,6 +37,8 @@ struct page_table {
     const struct pt_handler *handler;
     void *ctx;
     pt_paddr root;
+    uint32_t asid;                 /**< or PT_NO_ASID */
+    bool has_lent;                 /**< other tables use parts of it, under ASIDs of their own */
     struct pt_root_slots borrowed; /**< pt_copy_from took these: never changed or freed through this table */
     struct pt_root_slots lent;     /**< pt_copy_from gave the table there: it stays until pt_destroy */
     struct pt_root_slots upper;    /**< PT_EITHER_HALF: the latest mapping was in the upper half; for pt_walk */
@@ -62,6 +64,13 @@ void pt_destroy(struct page_table *pt) PT_NONNULL(1);
 /** The physical address of the root: what goes into CR3, TTBR, satp (shifted, with the mode) or PGD. */
 pt_paddr pt_root(const struct page_table *pt) PT_NONNULL(1);
 
+/**
+ * The ASID, PCID or VMID under which CPUs use the table from now on; PT_NO_ASID, as after pt_create, if
+ * none. Flushes initialised later name it, and <pagetable/hw.h> invalidates only there what is not global.
+ * Once pt_copy_from has taken from the table, they name none: what it changes is used under other ASIDs, too.
+ */
+void pt_set_asid(struct page_table *pt, uint32_t asid) PT_NONNULL(1);
+
 /* ---- One page ---------------------------------------------------------------------------------- */
 
 /**
@@ -75,7 +84,7 @@ enum pt_status pt_map(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uin
 
 /**
  * Unmap the page that holds vaddr. *old (may be NULL) tells what it was: its first byte, size, flags.
- * Its table stays, empty or not: see pt_unmap_region. PT_BAD_ADDRESS, PT_NOT_MAPPED, PT_SHARED.
+ * Its table stays, empty or not: see pt_prune. PT_BAD_ADDRESS, PT_NOT_MAPPED, PT_SHARED.
  */
 enum pt_status pt_unmap(struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *old, struct pt_flush *flush)
     PT_MUST_CHECK PT_NONNULL(1, 4);
@@ -101,8 +110,8 @@ enum pt_status pt_remap(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, p
  * page's size, and what the hardware allows. *out may be NULL, and is written only with PT_OK.
  * PT_BAD_ADDRESS, PT_NOT_MAPPED. May run beside a writer.
  */
-enum pt_status pt_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out)
-    PT_MUST_CHECK PT_NONNULL(1);
+enum pt_status pt_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out) PT_MUST_CHECK
+PT_NONNULL(1);
 
 /* ---- A region ---------------------------------------------------------------------------------- */
 
@@ -115,6 +124,8 @@ enum pt_status pt_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_m
 #define PT_ALLOW_HUGE (1u << 0)
 /** pt_unmap_region, pt_protect_region: pass over what is not mapped instead of refusing. */
 #define PT_SKIP_HOLES (1u << 1)
+/** pt_unmap_region, pt_protect_region: refuse (PT_MAPPED_TO_HUGE_PAGE) what would split a huge page. */
+#define PT_NO_SPLIT (1u << 2)
 
 /**
  * Map the region to the contiguous frames at paddr.
@@ -131,20 +142,59 @@ enum pt_status pt_map_region(struct page_table *pt, pt_vaddr vaddr, pt_paddr pad
  */
 enum pt_status pt_map_region_with(struct page_table *pt, pt_vaddr vaddr,
                                   pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg, uint64_t size,
-                                  pt_flags flags, unsigned options, struct pt_flush *flush)
-    PT_MUST_CHECK PT_NONNULL(1, 3, 8);
+                                  pt_flags flags, unsigned options, struct pt_flush *flush) PT_MUST_CHECK
+PT_NONNULL(1, 3, 8);
 
 /**
- * Unmap every page of the region; tables that it covers wholly are retired.
- * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS (options), PT_NOT_MAPPED, PT_SHARED; PT_MAPPED_TO_HUGE_PAGE
- * if it covers a huge page only in part.
+ * Unmap every page of the region; tables that become empty are retired. A huge page that the region
+ * covers only in part is split first: the rest keeps its translation, its flags and what was recorded.
+ * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS (options), PT_NOT_MAPPED, PT_SHARED, PT_NO_MEMORY (to
+ * split), PT_MAPPED_TO_HUGE_PAGE (with PT_NO_SPLIT), PT_IN_USE.
  */
 enum pt_status pt_unmap_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, unsigned options,
                                struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 5);
 
-/** Give every page of the region new flags, as pt_protect does. Errors as pt_unmap_region; PT_BAD_FLAGS. */
+/** Give every page of the region new flags, as pt_protect does. Splits, and answers, as pt_unmap_region. */
 enum pt_status pt_protect_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_flags flags, unsigned options,
                                  struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
+
+/**
+ * How many frames pt_map_region would take with these arguments, exactly, if it were called now. Answers
+ * as it would, but for PT_NO_MEMORY; *count is written with PT_OK only. May run beside other readers.
+ */
+enum pt_status pt_count_tables(const struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,
+                               pt_flags flags, unsigned options, size_t *count) PT_MUST_CHECK PT_NONNULL(1, 7);
+
+/**
+ * A table with one region of `size` bytes takes no more frames than this, its root included, on formats
+ * with tables of 4 KiB and entries of 8 bytes: to size a static pool with.
+ */
+#define PT_MAX_FRAMES(size)                                                                                            \
+    (1 + (((size) >> 21) + 2) + (((size) >> 30) + 2) + (((size) >> 39) + 2) + (((size) >> 48) + 2))
+
+/**
+ * Make sure that the page that holds vaddr is no larger than page_size: split it, over as many levels as
+ * needed, if it is. All translations, flags and what was recorded stay.
+ * PT_BAD_SIZE, PT_BAD_ADDRESS, PT_NOT_MAPPED, PT_SHARED, PT_NO_MEMORY, PT_IN_USE.
+ */
+enum pt_status pt_split(struct page_table *pt, pt_vaddr vaddr, uint64_t page_size, struct pt_flush *flush) PT_MUST_CHECK
+PT_NONNULL(1, 4);
+
+/**
+ * The reverse: wherever the region covers a whole table of pages that are contiguous, aligned and equal in
+ * all but what was recorded, put one larger page in its place. What was recorded of any is recorded of it.
+ * Where break-before-make would hit what is in use (PT_IN_USE), nothing is done.
+ * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_SHARED.
+ */
+enum pt_status pt_collapse(struct page_table *pt, pt_vaddr vaddr, uint64_t size, struct pt_flush *flush) PT_MUST_CHECK
+PT_NONNULL(1, 4);
+
+/**
+ * Retire the tables with nothing in them on the way to the region's addresses: what pt_unmap of single
+ * pages leaves behind. PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_SHARED.
+ */
+enum pt_status pt_prune(struct page_table *pt, pt_vaddr vaddr, uint64_t size, struct pt_flush *flush) PT_MUST_CHECK
+PT_NONNULL(1, 4);
 
 /**
  * Share the source's sub-trees: the root entries of the region become the source's, and stay the
@@ -184,6 +234,18 @@ typedef bool (*pt_visitor)(void *arg, const struct pt_visit *visit);
  * `post` after what lies below; either may be NULL. May run beside a writer.
  */
 void pt_walk(const struct page_table *pt, size_t limit, pt_visitor pre, pt_visitor post, void *arg) PT_NONNULL(1);
+
+/**
+ * Clear the accessed mark of every page that overlaps the region; holes are passed over. The visitor (may
+ * be NULL) sees each page that had it, as it was; false ends the call there, with that page cleared.
+ * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_SHARED, PT_BAD_FORMAT (the format does not keep track).
+ */
+enum pt_status pt_clear_accessed(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_visitor visitor, void *arg,
+                                 struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
+
+/** The same for the dirty mark. */
+enum pt_status pt_clear_dirty(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_visitor visitor, void *arg,
+                              struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
 
 /** Write the mappings as text, one line for each run that is contiguous in both addresses and equal in the rest. */
 void pt_dump(const struct page_table *pt, void (*write)(void *arg, const char *text, size_t length), void *arg)

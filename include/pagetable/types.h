@@ -25,7 +25,7 @@ typedef uint64_t pt_vaddr;
 typedef uint64_t pt_paddr;
 
 /** What an allocator returns when it has nothing. Frame 0 is an ordinary frame. */
-#define PT_NO_FRAME ((pt_paddr)-1)
+#define PT_NO_FRAME (~(pt_paddr)0)
 
 /** The unit in which frames are counted and allocated, in bytes. */
 #define PT_FRAME_SIZE (UINT64_C(1) << 12)
@@ -51,8 +51,15 @@ typedef uint32_t pt_flags;
 #define PT_UNCACHED (1u << 5) /**< ordinary memory, not cached */
 #define PT_GLOBAL (1u << 6)   /**< the same in every address space: survives a change of ASID or root */
 
-/** Every flag that exists. */
+/** Every flag that can be given to a mapping. */
 #define PT_ALL_FLAGS ((1u << 7) - 1)
+
+/*
+ * What the hardware recorded of a page: only ever reported, where the format keeps track of it
+ * (pt_format.tracks_access). Mask with PT_ALL_FLAGS what is to be given to a mapping again.
+ */
+#define PT_ACCESSED (1u << 16)
+#define PT_DIRTY (1u << 17)
 
 /* A page size is a number of bytes; which ones exist is the format's to say (pt_format.page_sizes). */
 #define PT_4K (UINT64_C(1) << 12)
@@ -82,7 +89,7 @@ enum pt_status {
     PT_NOT_MAPPED,
     /** Something is mapped there, of this size or as smaller pages. */
     PT_ALREADY_MAPPED,
-    /** A smaller page was asked for inside a huge one. */
+    /** A smaller page was asked for inside a huge one; with PT_NO_SPLIT, a region covers a huge page in part. */
     PT_MAPPED_TO_HUGE_PAGE,
     /** vaddr is not canonical in this format, paddr is too wide for it, or a region wraps or crosses the hole. */
     PT_BAD_ADDRESS,
@@ -93,7 +100,12 @@ enum pt_status {
     /** A format descriptor that contradicts itself, or two tables whose formats differ. */
     PT_BAD_FORMAT,
     /** The change lies in a part that pt_copy_from took from another table: make it there. */
-    PT_SHARED
+    PT_SHARED,
+    /**
+     * The page would have to be unmapped for a moment (break-before-make), and the code, stack, table or
+     * flush that the change itself uses lies in it. AArch64 without FEAT_BBM level 2.
+     */
+    PT_IN_USE
 };
 
 /** The status' own name, "PT_NO_MEMORY"; "?" for a value that is none. Needs no lock. */

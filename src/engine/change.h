@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Unmapping, protecting and remapping what is mapped: single pages, and regions by plan and commit. */
+/*
+ * Unmapping, protecting and remapping what is mapped. Regions go by plan (look, count the splits), reserve
+ * (frames for them; may fail) and commit (split at both ends, then run by run; cannot fail).
+ */
 #ifndef PT_ENGINE_CHANGE_H
 #define PT_ENGINE_CHANGE_H
 
-#include "check.h"
-#include "retire.h"
+#include "live.h"
+#include "prune.h"
 
-/* ---- Regions, run by run ----------------------------------------------------------------------- */
+/* ---- Regions ----------------------------------------------------------------------------------- */
+
+struct change {
+    pt_vaddr first, last;
+    unsigned options;
+    bool protect; /* else unmap */
+    pt_flags flags;
+};
+
+/* What the plan found. */
+struct change_plan {
+    size_t splits; /* tables that they take */
+    bool global;   /* global pages are among what changes */
+};
+
+/* The region, from vaddr on, covers the whole of vaddr's entry. */
+static inline bool covers_entry(const struct tree *tree, unsigned level, pt_vaddr vaddr, pt_vaddr last)
+{
+    return is_aligned(vaddr, level_size(tree, level)) && last >= entry_last(tree, level, vaddr);
+}
 
 /* How many entries of this table, from the one of vaddr on, begin before or at last. */
-PT_INLINE size_t run_length(const struct tree *tree, unsigned level, size_t index, pt_vaddr vaddr, pt_vaddr last)
+static inline size_t run_length(const struct tree *tree, unsigned level, size_t index, pt_vaddr vaddr, pt_vaddr last)
 {
     unsigned shift = level_shift(tree, level);
     uint64_t wanted = (last >> shift) - (vaddr >> shift) + 1;
@@ -18,164 +40,238 @@ PT_INLINE size_t run_length(const struct tree *tree, unsigned level, size_t inde
     return wanted < left ? (size_t)wanted : left;
 }
 
-/* The last address that the entry of vaddr translates. */
-PT_INLINE pt_vaddr entry_last(const struct tree *tree, unsigned level, pt_vaddr vaddr)
+/* The last address of `count` entries from the one of vaddr on. */
+static inline pt_vaddr run_last(const struct tree *tree, unsigned level, pt_vaddr vaddr, size_t count)
 {
-    return vaddr | (level_size(tree, level) - 1);
+    return entry_last(tree, level, vaddr) + (((uint64_t)count - 1) << level_shift(tree, level));
 }
 
-/* The region, from vaddr on, covers the whole of vaddr's entry. */
-PT_INLINE bool covers_entry(const struct tree *tree, unsigned level, pt_vaddr vaddr, pt_vaddr last)
+/* What a leaf becomes with new attributes, which are those of an unmapped address. */
+static inline pt_entry with_attributes(const struct tree *tree, pt_entry old, pt_entry attributes, bool last)
 {
-    return is_aligned(vaddr, level_size(tree, level)) && last >= entry_last(tree, level, vaddr);
+    pt_paddr paddr = encoding.leaf_paddr(format_of(tree), old, last);
+
+    return encoding.keep_recorded(format_of(tree), old, attributes ^ encoding.address(format_of(tree), paddr));
 }
 
-/* Every page of [first, last] is there, unless holes are allowed, may be changed, and is covered wholly. */
-PT_INLINE enum pt_status plan_change(const struct tree *tree, const struct page_table *pt, pt_vaddr first,
-                                     pt_vaddr last, bool skip_holes)
+static inline pt_entry attributes_of(const struct tree *tree, pt_flags flags, unsigned level)
 {
-    for (pt_vaddr vaddr = first;;) {
+    return encoding.leaf_attributes(format_of(tree), flags, level == last_level(tree));
+}
+
+/* One page of the region can change as asked for. */
+static inline enum pt_status plan_page(const struct tree *tree, const struct page_table *pt,
+                                       const struct change *change, const struct pt_flush *flush,
+                                       const struct place *at, pt_vaddr vaddr)
+{
+    if (!covers_entry(tree, at->level, vaddr, change->last) && (change->options & PT_NO_SPLIT))
+        return PT_MAPPED_TO_HUGE_PAGE;
+    if (encoding.must_break && change->protect &&
+        replacement_breaks_itself(tree, pt, flush, at, vaddr,
+                                  with_attributes(tree, at->entry, attributes_of(tree, change->flags, at->level),
+                                                  at->level == last_level(tree))))
+        return PT_IN_USE;
+    return PT_OK;
+}
+
+/* The same for a run in the last level, where pages are covered wholly; false if there is a hole. */
+static inline bool plan_last_level(const struct tree *tree, const void *table, size_t index, size_t end,
+                                   const struct change *change, struct change_plan *plan)
+{
+    bool hole = false, global = false;
+
+    for (; index < end; index++) {
+        pt_entry entry = load_entry(table, index);
+        bool empty = entry_kind(tree, entry, last_level(tree)) == ENTRY_EMPTY;
+
+        hole |= empty;
+        global |= !empty & leaf_is_global(tree, entry, last_level(tree));
+    }
+    plan->global |= global;
+    return !hole || (change->options & PT_SKIP_HOLES);
+}
+
+/* Every page of the region is there, unless holes are allowed, and may be changed. */
+static inline enum pt_status plan_pages(const struct tree *tree, const struct page_table *pt,
+                                        const struct change *change, const struct pt_flush *flush,
+                                        struct change_plan *plan)
+{
+    for (pt_vaddr vaddr = change->first;;) {
         struct place at = descend(tree, pt->root, vaddr);
-        size_t count = run_length(tree, at.level, at.index, vaddr, last);
+        size_t end = at.index + run_length(tree, at.level, at.index, vaddr, change->last);
 
-        for (size_t i = 0; i < count; i++) {
-            pt_entry entry = load_entry(tree, at.table, at.index + i);
-            enum entry_kind kind = entry_kind(tree, entry, at.level);
-
-            if (kind == ENTRY_TABLE)
-                break; /* goes on below it */
-            if (is_borrowed(tree, pt, vaddr))
-                return PT_SHARED;
-            if (kind == ENTRY_EMPTY && !skip_holes)
+        if (is_borrowed(tree, pt, vaddr))
+            return PT_SHARED;
+        if (at.level == last_level(tree) && !(change->protect && encoding.must_break)) {
+            if (!plan_last_level(tree, at.table, at.index, end, change, plan))
                 return PT_NOT_MAPPED;
-            if (kind == ENTRY_LEAF && !covers_entry(tree, at.level, vaddr, last))
-                return PT_MAPPED_TO_HUGE_PAGE;
-            if (entry_last(tree, at.level, vaddr) >= last)
+            if (entry_last(tree, at.level - 1, vaddr) >= change->last)
+                return PT_OK;
+            vaddr = entry_last(tree, at.level - 1, vaddr) + 1;
+            continue;
+        }
+        for (; at.index < end; at.index++) {
+            at.entry = load_entry(at.table, at.index);
+            at.kind = entry_kind(tree, at.entry, at.level);
+
+            if (at.kind == ENTRY_TABLE)
+                break; /* goes on below it */
+            if (at.level == 0 && is_borrowed(tree, pt, vaddr))
+                return PT_SHARED;
+            if (at.kind == ENTRY_EMPTY) {
+                if (!(change->options & PT_SKIP_HOLES))
+                    return PT_NOT_MAPPED;
+            } else {
+                enum pt_status status = plan_page(tree, pt, change, flush, &at, vaddr);
+
+                if (status != PT_OK)
+                    return status;
+                plan->global |= leaf_is_global(tree, at.entry, at.level);
+            }
+            if (entry_last(tree, at.level, vaddr) >= change->last)
                 return PT_OK;
             vaddr = entry_last(tree, at.level, vaddr) + 1;
         }
     }
 }
 
+static inline enum pt_status plan_change(const struct tree *tree, const struct page_table *pt,
+                                         const struct change *change, const struct pt_flush *flush,
+                                         struct change_plan *plan)
+{
+    pt_vaddr end = change->last + 1;
+    enum pt_status status;
+
+    *plan = (struct change_plan){0};
+    status = plan_pages(tree, pt, change, flush, plan);
+    if (status != PT_OK)
+        return status;
+    plan->splits = count_splits(tree, pt, change->first, end);
+    if (plan->splits > 0 && encoding.must_break &&
+        (split_breaks_itself(tree, pt, flush, change->first) || split_breaks_itself(tree, pt, flush, end)))
+        return PT_IN_USE;
+    return PT_OK;
+}
+
 /* Unmap a run of pages of one table. */
-PT_INLINE void clear_run(const struct tree *tree, void *table, unsigned level, size_t index, size_t count,
-                         pt_vaddr vaddr, struct pt_flush *flush)
+static inline void clear_run(const struct tree *tree, void *table, unsigned level, size_t index, size_t count,
+                             pt_vaddr vaddr, bool global, struct pt_flush *flush)
 {
-    for (size_t i = 0; i < count; i++)
-        store_entry(tree, table, index + i, 0);
-    pt_flush_add(flush, vaddr, count * level_size(tree, level), level_size(tree, level));
-}
+    size_t from = count, to = 0; /* the pages among them that a TLB may hold */
 
-/* A table may leave the tree unless another table has copied the root entry that leads to it. */
-PT_INLINE bool may_retire(const struct tree *tree, const struct page_table *pt, unsigned level, size_t index)
-{
-    return level > 0 || !slot_is(tree, &pt->lent, index);
-}
+    for (size_t i = 0; i < count; i++) {
+        pt_entry entry = load_entry(table, index + i);
 
-/* The last address of `count` entries from the one of vaddr on. */
-PT_INLINE pt_vaddr run_last(const struct tree *tree, unsigned level, pt_vaddr vaddr, size_t count)
-{
-    return entry_last(tree, level, vaddr) + (((uint64_t)count - 1) << level_shift(tree, level));
+        if (entry == 0)
+            continue;
+        store_entry(table, index + i, 0);
+        if (leaf_is_owed(tree, entry, level)) {
+            from = i < from ? i : from;
+            to = i + 1;
+        }
+    }
+    if (from < to)
+        pt_flush_add(flush, vaddr + from * level_size(tree, level), (to - from) * level_size(tree, level),
+                     level_size(tree, level), global);
 }
 
 /* vaddr's entry leads to tables that go as they stand: the region covers them wholly. */
-PT_INLINE bool goes_as_a_whole(const struct tree *tree, const struct page_table *pt, unsigned level, size_t index,
-                               pt_vaddr vaddr, pt_vaddr last)
+static inline bool goes_as_a_whole(const struct tree *tree, const struct page_table *pt, unsigned level, size_t index,
+                                   pt_vaddr vaddr, pt_vaddr last)
 {
     return covers_entry(tree, level, vaddr, last) && may_retire(tree, pt, level, index);
 }
 
 /* The run of entries, from vaddr's on, that can be unmapped without going below; returns how many it unmapped. */
-PT_INLINE size_t unmap_run(const struct tree *tree, const struct page_table *pt, const struct place *at, pt_vaddr vaddr,
-                           pt_vaddr last, struct pt_flush *flush)
+static inline size_t unmap_run(const struct tree *tree, const struct page_table *pt, const struct place *at,
+                               pt_vaddr vaddr, pt_vaddr last, bool global, struct pt_flush *flush)
 {
     size_t count = run_length(tree, at->level, at->index, vaddr, last);
     uint64_t size = level_size(tree, at->level);
 
     if (at->level == last_level(tree)) {
-        clear_run(tree, at->table, at->level, at->index, count, vaddr, flush);
+        clear_run(tree, at->table, at->level, at->index, count, vaddr, global, flush);
         return count;
     }
-    for (size_t i = 0; i < count; i++, vaddr = entry_last(tree, at->level, vaddr) + 1) {
+    for (size_t i = 0; i < count; i++, vaddr += size) {
         size_t index = at->index + i;
-        pt_entry entry = load_entry(tree, at->table, index);
+        pt_entry entry = load_entry(at->table, index);
         enum entry_kind kind = entry_kind(tree, entry, at->level);
 
         if (kind == ENTRY_LEAF) {
-            clear_run(tree, at->table, at->level, index, 1, vaddr, flush);
+            clear_run(tree, at->table, at->level, index, 1, vaddr, global, flush);
         } else if (kind == ENTRY_TABLE) {
             if (!goes_as_a_whole(tree, pt, at->level, index, vaddr, last))
                 return i;
-            store_entry(tree, at->table, index, 0);
+            store_entry(at->table, index, 0);
             retire_below(tree, flush, entry, at->level);
-            pt_flush_add(flush, vaddr, size, smallest_page(tree));
+            pt_flush_add(flush, vaddr, size, smallest_page(tree), global);
         }
     }
     return count;
 }
 
-PT_INLINE void commit_unmap(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last,
-                            struct pt_flush *flush)
+static inline void unmap_runs(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last,
+                              bool global, struct pt_flush *flush)
 {
     for (pt_vaddr vaddr = first;;) {
         struct place at = {.table = table_at(tree, pt->root)};
 
         for (;; at.level++) {
             at.index = index_of(tree, vaddr, at.level);
-            at.entry = load_entry(tree, at.table, at.index);
+            at.entry = load_entry(at.table, at.index);
             at.kind = entry_kind(tree, at.entry, at.level);
             if (at.kind != ENTRY_TABLE || goes_as_a_whole(tree, pt, at.level, at.index, vaddr, last))
                 break;
             at.table = table_of(tree, at.entry);
         }
-        vaddr = run_last(tree, at.level, vaddr, unmap_run(tree, pt, &at, vaddr, last, flush));
+        vaddr = entry_first(tree, at.level, vaddr); /* it may lie inside a hole */
+        vaddr = run_last(tree, at.level, vaddr, unmap_run(tree, pt, &at, vaddr, last, global, flush));
         if (vaddr >= last)
             return;
         vaddr++;
     }
 }
 
-/* What a leaf becomes with new attributes, which are those of an unmapped address. */
-PT_INLINE pt_entry with_attributes(const struct tree *tree, pt_entry old, pt_entry attributes, bool last)
-{
-    pt_entry leaf = attributes ^ tree->enc->address(tree->format, tree->enc->leaf_paddr(tree->format, old, last));
-
-    return tree->enc->recorded ? leaf | tree->enc->recorded(old, leaf) : leaf;
-}
-
-/* Give one leaf new attributes; returns whether its old translation has still to be invalidated. */
-PT_INLINE bool protect_entry(const struct tree *tree, struct pt_flush *flush, void *table, size_t index, unsigned level,
-                             pt_vaddr vaddr, pt_entry attributes)
+/*
+ * Give one leaf new attributes. Returns whether the invalidation of its old translation is left to the
+ * caller, who knows of runs.
+ */
+static inline bool protect_entry(const struct tree *tree, struct pt_flush *flush, void *table, size_t index,
+                                 unsigned level, pt_vaddr vaddr, pt_entry attributes)
 {
     bool last = level == last_level(tree);
-    pt_entry old = load_entry(tree, table, index);
+    pt_entry old = load_entry(table, index);
     pt_entry leaf = with_attributes(tree, old, attributes, last);
 
-    if (tree->enc->must_break && tree->enc->must_break(tree->format, old, leaf)) {
-        replace_entry(tree, flush, table, index, level, vaddr, old, leaf);
+    if (old == leaf)
+        return false;
+    if (must_break(tree, old, leaf, level) || !leaf_has_rights(tree, old, level)) {
+        old = replace_entry(tree, flush, table, index, level, vaddr, leaf);
+        if (with_attributes(tree, old, attributes, last) != leaf)
+            add_recorded(tree, table, index, old);
         return false;
     }
-    settle_entry(tree, flush, level, vaddr, old);
-    if (tree->enc->hardware_writes && tree->enc->hardware_writes(old)) {
-        while (!swap_entry(tree, table, index, &old, leaf))
+    if (encoding.hardware_writes && encoding.hardware_writes(format_of(tree), old)) {
+        while (!swap_entry(table, index, &old, leaf))
             leaf = with_attributes(tree, old, attributes, last);
     } else {
-        store_entry(tree, table, index, leaf);
+        store_entry(table, index, leaf);
     }
     return true;
 }
 
 /* Protect the run of entries from vaddr's on, as far as it need not go below; returns how many it passed. */
-PT_INLINE size_t protect_run(const struct tree *tree, const struct place *at, pt_vaddr vaddr, pt_vaddr last,
-                             pt_flags flags, struct pt_flush *flush)
+static inline size_t protect_run(const struct tree *tree, const struct place *at, pt_vaddr vaddr, pt_vaddr last,
+                                 pt_flags flags, bool global, struct pt_flush *flush)
 {
     size_t count = run_length(tree, at->level, at->index, vaddr, last);
     uint64_t size = level_size(tree, at->level);
-    pt_entry attributes = tree->enc->leaf_attributes(tree->format, flags, at->level == last_level(tree));
+    pt_entry attributes = attributes_of(tree, flags, at->level);
     size_t from = count, to = 0; /* the entries whose old translation is owed */
 
     for (size_t i = 0; i < count; i++) {
-        enum entry_kind kind = entry_kind(tree, load_entry(tree, at->table, at->index + i), at->level);
+        enum entry_kind kind = entry_kind(tree, load_entry(at->table, at->index + i), at->level);
 
         if (kind == ENTRY_TABLE) {
             count = i;
@@ -186,61 +282,96 @@ PT_INLINE size_t protect_run(const struct tree *tree, const struct place *at, pt
         }
     }
     if (from < to)
-        pt_flush_add(flush, vaddr + from * size, (to - from) * size, size);
+        pt_flush_add(flush, vaddr + from * size, (to - from) * size, size, global);
     return count;
 }
 
-PT_INLINE void commit_protect(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last,
-                              pt_flags flags, struct pt_flush *flush)
+static inline void protect_runs(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last,
+                                pt_flags flags, bool global, struct pt_flush *flush)
 {
     for (pt_vaddr vaddr = first;;) {
         struct place at = descend(tree, pt->root, vaddr);
 
-        vaddr &= ~(level_size(tree, at.level) - 1); /* it may lie inside a hole */
-        vaddr = run_last(tree, at.level, vaddr, protect_run(tree, &at, vaddr, last, flags, flush));
+        vaddr = entry_first(tree, at.level, vaddr); /* it may lie inside a hole */
+        vaddr = run_last(tree, at.level, vaddr, protect_run(tree, &at, vaddr, last, flags, global, flush));
         if (vaddr >= last)
             return;
         vaddr++;
     }
 }
 
-PT_INLINE enum pt_status engine_unmap_region(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
-                                             uint64_t size, unsigned options, struct pt_flush *flush)
+static inline void commit_change(const struct tree *tree, const struct page_table *pt, const struct change *change,
+                                 const struct change_plan *plan, struct reserve *reserve, struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    if (plan->splits > 0) {
+        split_at(tree, pt, change->first, reserve, flush);
+        split_at(tree, pt, change->last + 1, reserve, flush);
+    }
+    if (change->protect) {
+        protect_runs(tree, pt, change->first, change->last, change->flags, plan->global, flush);
+    } else {
+        unmap_runs(tree, pt, change->first, change->last, plan->global, flush);
+        prune_path(tree, pt, change->first, flush);
+        prune_path(tree, pt, change->last, flush);
+    }
+}
+
+static inline enum pt_status change_region(struct page_table *pt, const struct change *change, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(pt);
+    struct reserve reserve = RESERVE_EMPTY;
+    struct change_plan plan;
+    enum pt_status status;
+
+    /* Plan again after reserving: the allocator may have changed the tree. */
+    while ((status = plan_change(&tree, pt, change, flush, &plan)) == PT_OK && plan.splits > reserve.count) {
+        if (!reserve_fill(&tree, pt, &reserve, plan.splits)) {
+            status = PT_NO_MEMORY;
+            break;
+        }
+    }
+    if (status == PT_OK)
+        commit_change(&tree, pt, change, &plan, &reserve, flush);
+    reserve_release(&tree, pt, &reserve);
+    return status;
+}
+
+static inline enum pt_status engine_unmap_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, unsigned options,
+                                                 struct pt_flush *flush)
+{
+    struct tree tree = tree_of(pt);
+    struct change change = {.first = vaddr, .last = vaddr + (size - 1), .options = options};
     enum pt_status status;
 
     if (size == 0)
         return PT_OK;
     status = check_region(&tree, vaddr, size, vaddr | size, 0, options);
-    if (status == PT_OK)
-        status = plan_change(&tree, pt, vaddr, vaddr + (size - 1), options & PT_SKIP_HOLES);
-    if (status == PT_OK)
-        commit_unmap(&tree, pt, vaddr, vaddr + (size - 1), flush);
-    return status;
+    if (status != PT_OK)
+        return status;
+    return change_region(pt, &change, flush);
 }
 
-PT_INLINE enum pt_status engine_protect_region(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
-                                               uint64_t size, pt_flags flags, unsigned options, struct pt_flush *flush)
+static inline enum pt_status engine_protect_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_flags flags,
+                                                   unsigned options, struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
+    struct change change = {
+        .first = vaddr, .last = vaddr + (size - 1), .options = options, .protect = true, .flags = flags};
     enum pt_status status;
 
     if (size == 0)
         return PT_OK;
     status = check_region(&tree, vaddr, size, vaddr | size, flags, options);
-    if (status == PT_OK)
-        status = plan_change(&tree, pt, vaddr, vaddr + (size - 1), options & PT_SKIP_HOLES);
-    if (status == PT_OK)
-        commit_protect(&tree, pt, vaddr, vaddr + (size - 1), flags, flush);
-    return status;
+    if (status != PT_OK)
+        return status;
+    return change_region(pt, &change, flush);
 }
 
 /* ---- The page that holds an address ------------------------------------------------------------ */
 
 /* Find it, or say why it cannot be changed. */
-PT_INLINE enum pt_status find_page(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr,
-                                   struct place *at)
+static inline enum pt_status find_page(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr,
+                                       struct place *at)
 {
     if (!vaddr_is_canonical(tree, vaddr))
         return PT_BAD_ADDRESS;
@@ -250,68 +381,82 @@ PT_INLINE enum pt_status find_page(const struct tree *tree, const struct page_ta
     return at->kind == ENTRY_LEAF ? PT_OK : PT_NOT_MAPPED;
 }
 
-PT_INLINE pt_vaddr page_first(const struct tree *tree, const struct place *at, pt_vaddr vaddr)
+static inline enum pt_status engine_unmap(struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *old,
+                                          struct pt_flush *flush)
 {
-    return vaddr & ~(level_size(tree, at->level) - 1);
-}
-
-PT_INLINE enum pt_status engine_unmap(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
-                                      struct pt_mapping *old, struct pt_flush *flush)
-{
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     struct place at;
     enum pt_status status = find_page(&tree, pt, vaddr, &at);
+    uint64_t size;
 
     if (status != PT_OK)
         return status;
+    if (encoding.hardware_writes && encoding.hardware_writes(format_of(&tree), at.entry))
+        at.entry = exchange_entry(at.table, at.index, 0);
+    else
+        store_entry(at.table, at.index, 0);
     if (old)
         *old = mapping_of(&tree, at.entry, at.level);
-    clear_run(&tree, at.table, at.level, at.index, 1, page_first(&tree, &at, vaddr), flush);
+    size = level_size(&tree, at.level);
+    if (leaf_is_owed(&tree, at.entry, at.level))
+        pt_flush_add(flush, entry_first(&tree, at.level, vaddr), size, size, leaf_is_global(&tree, at.entry, at.level));
     return PT_OK;
 }
 
-PT_INLINE enum pt_status engine_protect(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
-                                        pt_flags flags, uint64_t *page_size, struct pt_flush *flush)
+static inline enum pt_status engine_protect(struct page_table *pt, pt_vaddr vaddr, pt_flags flags, uint64_t *page_size,
+                                            struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     struct place at;
     enum pt_status status;
+    pt_entry attributes;
+    uint64_t size;
 
     if (!flags_exist(flags))
         return PT_BAD_FLAGS;
     status = find_page(&tree, pt, vaddr, &at);
     if (status != PT_OK)
         return status;
+    attributes = attributes_of(&tree, flags, at.level);
+    if (encoding.must_break &&
+        replacement_breaks_itself(&tree, pt, flush, &at, vaddr,
+                                  with_attributes(&tree, at.entry, attributes, at.level == last_level(&tree))))
+        return PT_IN_USE;
+
+    size = level_size(&tree, at.level);
     if (page_size)
-        *page_size = level_size(&tree, at.level);
-    vaddr = page_first(&tree, &at, vaddr);
-    if (protect_entry(&tree, flush, at.table, at.index, at.level, vaddr,
-                      enc->leaf_attributes(tree.format, flags, at.level == last_level(&tree))))
-        pt_flush_add(flush, vaddr, level_size(&tree, at.level), level_size(&tree, at.level));
+        *page_size = size;
+    vaddr = entry_first(&tree, at.level, vaddr);
+    if (protect_entry(&tree, flush, at.table, at.index, at.level, vaddr, attributes))
+        pt_flush_add(flush, vaddr, size, size, leaf_is_global(&tree, at.entry, at.level));
     return PT_OK;
 }
 
-PT_INLINE enum pt_status engine_remap(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr,
-                                      pt_flags flags, uint64_t *page_size, struct pt_flush *flush)
+static inline enum pt_status engine_remap(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, pt_flags flags,
+                                          uint64_t *page_size, struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     struct place at;
     enum pt_status status;
+    pt_entry leaf;
+    uint64_t size;
 
     if (!flags_exist(flags))
         return PT_BAD_FLAGS;
     status = find_page(&tree, pt, vaddr, &at);
     if (status != PT_OK)
         return status;
-    if (!is_aligned(paddr, level_size(&tree, at.level)))
+    size = level_size(&tree, at.level);
+    if (!is_aligned(paddr, size))
         return PT_NOT_ALIGNED;
-    if (!paddr_fits(&tree, paddr, level_size(&tree, at.level)))
+    if (!paddr_fits(&tree, paddr, size))
         return PT_BAD_ADDRESS;
+    leaf = attributes_of(&tree, flags, at.level) ^ encoding.address(format_of(&tree), paddr);
+    if (encoding.must_break && replacement_breaks_itself(&tree, pt, flush, &at, vaddr, leaf))
+        return PT_IN_USE;
     if (page_size)
-        *page_size = level_size(&tree, at.level);
-    replace_entry(&tree, flush, at.table, at.index, at.level, page_first(&tree, &at, vaddr), at.entry,
-                  enc->leaf_attributes(tree.format, flags, at.level == last_level(&tree)) ^
-                      enc->address(tree.format, paddr));
+        *page_size = size;
+    replace_entry(&tree, flush, at.table, at.index, at.level, entry_first(&tree, at.level, vaddr), leaf);
     return PT_OK;
 }
 

@@ -12,17 +12,17 @@ PT_INLINE bool flags_exist(pt_flags flags)
 
 PT_INLINE bool options_exist(unsigned options)
 {
-    return (options & ~(PT_ALLOW_HUGE | PT_SKIP_HOLES)) == 0;
+    return (options & ~(PT_ALLOW_HUGE | PT_SKIP_HOLES | PT_NO_SPLIT)) == 0;
 }
 
 PT_INLINE bool vaddr_is_canonical(const struct tree *tree, pt_vaddr vaddr)
 {
-    unsigned unused = 64u - tree->format->va_bits;
-    uint64_t above = vaddr >> tree->format->va_bits;
+    unsigned unused = 64u - format_of(tree)->va_bits;
+    uint64_t above = vaddr >> format_of(tree)->va_bits;
 
-    if (tree->format->address_space == PT_SIGN_EXTENDED)
+    if (format_of(tree)->address_space == PT_SIGN_EXTENDED)
         return (pt_vaddr)((int64_t)(vaddr << unused) >> unused) == vaddr;
-    return above == 0 || (tree->format->address_space == PT_EITHER_HALF && above == ~UINT64_C(0) >> (64 - unused));
+    return above == 0 || (format_of(tree)->address_space == PT_EITHER_HALF && above == ~UINT64_C(0) >> (64 - unused));
 }
 
 /* [vaddr, last] is canonical and lies in one half. */
@@ -35,7 +35,7 @@ PT_INLINE bool region_is_canonical(const struct tree *tree, pt_vaddr vaddr, pt_v
 /* [paddr, paddr + size) lies in the physical address space. */
 PT_INLINE bool paddr_fits(const struct tree *tree, pt_paddr paddr, uint64_t size)
 {
-    pt_paddr highest = ~UINT64_C(0) >> (64 - tree->format->pa_bits);
+    pt_paddr highest = ~UINT64_C(0) >> (64 - format_of(tree)->pa_bits);
 
     return paddr <= highest && size - 1 <= highest - paddr;
 }
@@ -66,14 +66,14 @@ PT_INLINE enum pt_status check_region(const struct tree *tree, pt_vaddr vaddr, u
 /* A descriptor that does not contradict itself. */
 PT_INLINE bool format_is_sound(const struct tree *tree)
 {
-    const struct pt_format *format = tree->format;
+    const struct pt_format *format = format_of(tree);
     unsigned below_root;
     uint64_t sizes = 0;
 
-    if (format->operations != tree->enc->operations || format->levels < 2 || format->levels > PT_MAX_LEVELS)
+    if (format->operations != &operations || format->levels < 2 || format->levels > PT_MAX_LEVELS)
         return false;
-    if ((tree->enc->page_shift && format->page_shift != tree->enc->page_shift) ||
-        (tree->enc->index_bits && format->index_bits != tree->enc->index_bits))
+    if ((encoding.page_shift && format->page_shift != encoding.page_shift) ||
+        (encoding.index_bits && format->index_bits != encoding.index_bits))
         return false;
     if (format->page_shift < 12 || format->page_shift > 16 || format->index_bits < 1 || format->index_bits > 13)
         return false;
@@ -90,7 +90,11 @@ PT_INLINE bool format_is_sound(const struct tree *tree)
         sizes |= level_size(tree, level);
     if ((format->page_sizes & ~sizes) != 0 || (format->page_sizes & smallest_page(tree)) == 0)
         return false;
-    return tree->enc->format_is_sound(format);
+    /* A huge page is split into those of the next size: no gaps. */
+    for (unsigned level = 0; level + 1 < format->levels; level++)
+        if (level_has_pages(tree, level) && !level_has_pages(tree, level + 1))
+            return false;
+    return encoding.format_is_sound(format);
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a format's family tells the engine: the meaning of the bits of an entry. Each family is one
- * `static const struct encoding`, and every engine function that takes one is inlined into the family's
- * operations, so that nothing of this structure is left at run time.
+ * What a format's family tells the engine: the meaning of the bits of an entry. The file of a family includes
+ * the engine and defines `encoding`; since that is constant and there is one of it in each file, the compiler
+ * resolves every use, and nothing of the structure is left at run time.
  */
 #ifndef PT_ENGINE_ENCODING_H
 #define PT_ENGINE_ENCODING_H
@@ -46,23 +46,35 @@ struct encoding {
     pt_flags (*leaf_flags)(const struct pt_format *format, pt_entry entry, bool last_level);
     pt_paddr (*table_paddr)(const struct pt_format *format, pt_entry entry);
 
-    /* What a leaf with new attributes keeps of the old one: what hardware or software recorded in it. NULL: nothing. */
-    pt_entry (*recorded)(pt_entry old, pt_entry leaf);
+    bool (*leaf_is_global)(const struct pt_format *format, pt_entry leaf, bool last_level);
+    /* The attributes of a leaf, all of them, as those of one of the other sort of level. */
+    pt_entry (*resized_attributes)(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last);
+
+    /* `to` with what is recorded in `from` added: accessed, dirty, bits that are free for software. */
+    pt_entry (*keep_recorded)(const struct pt_format *format, pt_entry from, pt_entry to);
+    /* The leaf without PT_ACCESSED, PT_DIRTY or both. */
+    pt_entry (*clear_recorded)(const struct pt_format *format, pt_entry leaf, pt_flags recorded);
     /* The hardware may change this leaf by itself: replace it by compare-and-swap. NULL: never. */
-    bool (*hardware_writes)(pt_entry leaf);
+    bool (*hardware_writes)(const struct pt_format *format, pt_entry leaf);
     /* Going from one to the other needs break-before-make; both are in use. NULL: never. */
-    bool (*must_break)(const struct pt_format *format, pt_entry from, pt_entry to);
+    bool (*must_break)(const struct pt_format *format, pt_entry from, pt_entry to, bool last_level);
 
     /*
      * Makes an otherwise bare address an entry that the MMU faults on and `kind` calls empty, at every
      * level: the link of the list of retired tables, which a table walker may still look at.
      */
     pt_entry retired_mark;
+    unsigned retired_shift; /* how far the address in it is moved up, out of the way of other bits */
 
     /* This CPU's instructions; NULL where the format is not its own. */
     void (*invalidate)(const struct pt_flush *flush);
-
-    const struct pt_operations *operations;
+    /* This CPU runs on the table. NULL: it never matters, for nothing needs break-before-make. */
+    bool (*is_live)(const struct page_table *pt);
 };
+
+/* The family's; defined in its own file. */
+static const struct encoding encoding;
+/* The engine as compiled for the family; defined by engine.h. */
+static const struct pt_operations operations;
 
 #endif

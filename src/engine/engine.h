@@ -6,14 +6,18 @@
  *   tree.h       geometry, entries, finding an address
  *   check.h      arguments
  *   reserve.h    frames for new tables
- *   retire.h     replacing live entries (break-before-make), tables that leave the tree
+ *   retire.h     tables that leave the tree, until they are freed
+ *   live.h       replacing live entries: break-before-make, splitting
+ *   prune.h      finding tables with nothing in them
  *   map.h        mapping: plan, reserve, commit
- *   change.h     unmap, protect, remap
+ *   change.h     unmap, protect, remap: plan, reserve, commit
+ *   reshape.h    split, collapse
  *   share.h      copy_from
  *   look.h       query, walk
+ *   records.h    accessed and dirty
  *   life.h       create, destroy
  *
- * PT_DEFINE_OPERATIONS(family) compiles them for the `static const struct encoding` of that name.
+ * Included by the file of each family, which then defines `encoding`.
  */
 #ifndef PT_ENGINE_H
 #define PT_ENGINE_H
@@ -23,37 +27,28 @@
 #include "life.h"
 #include "look.h"
 #include "map.h"
+#include "records.h"
+#include "reshape.h"
 #include "share.h"
 
 /* Where the format is the CPU's own. */
-PT_INLINE void engine_invalidate(const struct encoding *enc, const struct pt_flush *flush)
+static inline void engine_invalidate(const struct pt_flush *flush)
 {
-    if (enc->invalidate)
-        enc->invalidate(flush);
+    if (encoding.invalidate)
+        encoding.invalidate(flush);
 }
 
-/* With one format only, its operations are the public calls themselves. */
+#define PT_OPERATION_POINTER(returns, result, name, parameters, arguments, format) .name = engine_##name,
+static const struct pt_operations operations = {PT_OPERATIONS(PT_OPERATION_POINTER)};
+
+/* With one format only, nothing stands between the public calls and the engine. */
 #ifdef PT_ONLY_FORMAT
-#define PT_OPERATION_LINKAGE
-#define PT_OPERATION_NAME(family, name) pt_##name
-#else
-#define PT_OPERATION_LINKAGE static
-#define PT_OPERATION_NAME(family, name) family##_##name
-#endif
-
-/* Puts the arguments behind the encoding. */
-#define PT_AND(...) , __VA_ARGS__
-
-#define PT_DEFINE_OPERATION(family, returns, result, name, parameters, arguments, format)                              \
-    PT_OPERATION_LINKAGE result PT_OPERATION_NAME(family, name) parameters                                             \
+#define PT_DIRECT_CALL(returns, result, name, parameters, arguments, format)                                           \
+    result pt_##name parameters                                                                                        \
     {                                                                                                                  \
-        returns engine_##name(&family PT_AND arguments);                                                               \
+        returns engine_##name arguments;                                                                               \
     }
-#define PT_OPERATION_POINTER(family, returns, result, name, parameters, arguments, format)                             \
-    .name = PT_OPERATION_NAME(family, name),
-
-#define PT_DEFINE_OPERATIONS(family)                                                                                   \
-    PT_OPERATIONS(PT_DEFINE_OPERATION, family)                                                                         \
-    static const struct pt_operations family##_operations = {PT_OPERATIONS(PT_OPERATION_POINTER, family)};
+PT_OPERATIONS(PT_DIRECT_CALL)
+#endif
 
 #endif

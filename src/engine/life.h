@@ -6,35 +6,36 @@
 #include "check.h"
 #include "retire.h"
 
-PT_INLINE enum pt_status engine_make_root(const struct encoding *enc, struct page_table *pt,
-                                          const struct pt_format *format, const struct pt_handler *handler, void *ctx)
+static inline enum pt_status engine_make_root(struct page_table *pt, const struct pt_format *format,
+                                              const struct pt_handler *handler, void *ctx)
 {
-    struct tree tree = tree_make(enc, format, handler, ctx);
+    struct tree tree = tree_make(format, handler, ctx);
     pt_paddr root;
 
-    if (format != tree.format || !format_is_sound(&tree))
+    if (format != format_of(&tree) || !format_is_sound(&tree))
         return PT_BAD_FORMAT;
 
     pt->handler = handler;
+    pt->asid = PT_NO_ASID;
     pt->ctx = ctx;
     root = alloc_table(&tree, pt, 0);
     if (root == PT_NO_FRAME) {
         __builtin_memset(pt, 0, sizeof(*pt));
         return PT_NO_MEMORY;
     }
-    clear_entries(&tree, table_at(&tree, root), 0, level_entries(&tree, 0));
+    clear_entries(table_at(&tree, root), 0, level_entries(&tree, 0));
     pt->format = format;
     pt->root = root;
     return PT_OK;
 }
 
-PT_INLINE void engine_free_tables(const struct encoding *enc, struct page_table *pt)
+static inline void engine_free_tables(struct page_table *pt)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     const void *root = table_at(&tree, pt->root);
 
     for (size_t i = 0; i < level_entries(&tree, 0); i++) {
-        pt_entry entry = load_entry(&tree, root, i);
+        pt_entry entry = load_entry(root, i);
 
         if (entry_kind(&tree, entry, 0) == ENTRY_TABLE && !slot_is(&tree, &pt->borrowed, i)) {
             struct subtree below = subtree_below(&tree, entry, 0);

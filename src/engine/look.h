@@ -5,15 +5,32 @@
 
 #include "check.h"
 
-PT_INLINE enum pt_status engine_query(const struct encoding *enc, const struct page_table *pt, pt_vaddr vaddr,
-                                      struct pt_mapping *out)
+/*
+ * Readers have no lock. The link in a retired table is an entry that is empty and not zero: whoever meets
+ * one looks again from the root, where the table is no longer to be found. Twice the same table: no link.
+ */
+static inline struct place descend_beside_writer(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct place at = descend(tree, pt->root, vaddr);
+
+    while (PT_UNLIKELY(at.kind == ENTRY_EMPTY && at.entry != 0)) {
+        const void *table = at.table;
+
+        at = descend(tree, pt->root, vaddr);
+        if (at.table == table)
+            break;
+    }
+    return at;
+}
+
+static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out)
+{
+    struct tree tree = tree_of(pt);
     struct place at;
 
     if (!vaddr_is_canonical(&tree, vaddr))
         return PT_BAD_ADDRESS;
-    at = descend(&tree, pt->root, vaddr);
+    at = descend_beside_writer(&tree, pt, vaddr);
     if (at.kind != ENTRY_LEAF)
         return PT_NOT_MAPPED;
     if (out) {
@@ -35,7 +52,7 @@ struct walk {
     } at[PT_MAX_LEVELS];
 };
 
-PT_INLINE struct pt_visit visit_of(const struct tree *tree, const struct page_table *pt, const struct walk *walk)
+static inline struct pt_visit visit_of(const struct tree *tree, const struct page_table *pt, const struct walk *walk)
 {
     unsigned level = walk->level;
     size_t index = walk->at[level].index;
@@ -53,10 +70,17 @@ PT_INLINE struct pt_visit visit_of(const struct tree *tree, const struct page_ta
     return visit;
 }
 
-PT_INLINE void engine_walk(const struct encoding *enc, const struct page_table *pt, size_t limit, pt_visitor pre,
-                           pt_visitor post, void *arg)
+/* The table was retired under the walk: the entry that led to it is another one by now. */
+static inline bool was_retired(const struct walk *walk)
 {
-    struct tree tree = tree_of(enc, pt);
+    unsigned above = walk->level - 1;
+
+    return walk->level > 0 && load_entry(walk->at[above].table, walk->at[above].index) != walk->at[above].entry;
+}
+
+static inline void engine_walk(const struct page_table *pt, size_t limit, pt_visitor pre, pt_visitor post, void *arg)
+{
+    struct tree tree = tree_of(pt);
     struct walk walk = {.at = {{.table = table_at(&tree, pt->root)}}};
 
     for (;;) {
@@ -75,9 +99,14 @@ PT_INLINE void engine_walk(const struct encoding *enc, const struct page_table *
             continue;
         }
 
-        walk.at[level].entry = load_entry(&tree, walk.at[level].table, walk.at[level].index);
+        walk.at[level].entry = load_entry(walk.at[level].table, walk.at[level].index);
         switch (entry_kind(&tree, walk.at[level].entry, level)) {
         case ENTRY_EMPTY:
+            if (PT_UNLIKELY(walk.at[level].entry != 0 && was_retired(&walk))) {
+                walk.level = level - 1;
+                walk.at[level - 1].visited--;
+                continue;
+            }
             walk.at[level].index++;
             continue;
         case ENTRY_LEAF:

@@ -6,9 +6,18 @@
 #ifndef PT_ENGINE_MAP_H
 #define PT_ENGINE_MAP_H
 
-#include "../operations.h"
 #include "check.h"
-#include "retire.h"
+#include "live.h"
+
+/* A mapping asked for. */
+struct map_request {
+    pt_vaddr first, last;
+    pt_paddr paddr;                                   /* of `first`, unless there is get_paddr */
+    pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr); /* scattered frames */
+    void *arg;
+    pt_flags flags;
+    unsigned top, bottom; /* the levels at which leaves may be placed */
+};
 
 struct map_step {
     pt_vaddr vaddr, last;
@@ -16,14 +25,14 @@ struct map_step {
     size_t index, count;
 };
 
-PT_INLINE pt_paddr frame_for(const struct map_request *request, pt_vaddr vaddr)
+static inline pt_paddr frame_for(const struct map_request *request, pt_vaddr vaddr)
 {
     return request->get_paddr ? request->get_paddr(request->arg, vaddr) : request->paddr + (vaddr - request->first);
 }
 
 /* The frames that get_paddr names for [vaddr, vaddr + size) are contiguous. */
-PT_INLINE bool frames_are_contiguous(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr,
-                                     pt_paddr paddr, uint64_t size)
+static inline bool frames_are_contiguous(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr,
+                                         pt_paddr paddr, uint64_t size)
 {
     for (uint64_t offset = smallest_page(tree); offset < size; offset += smallest_page(tree))
         if (frame_for(request, vaddr + offset) != paddr + offset)
@@ -32,7 +41,7 @@ PT_INLINE bool frames_are_contiguous(const struct tree *tree, const struct map_r
 }
 
 /* The level of the largest page that may stand at vaddr. */
-PT_INLINE unsigned best_level(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
+static inline unsigned best_level(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
 {
     pt_paddr paddr;
 
@@ -49,7 +58,7 @@ PT_INLINE unsigned best_level(const struct tree *tree, const struct map_request 
     return request->bottom;
 }
 
-PT_INLINE struct map_step step_at(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
+static inline struct map_step step_at(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
 {
     struct map_step step = {.vaddr = vaddr, .level = best_level(tree, request, vaddr)};
     unsigned shift = level_shift(tree, step.level);
@@ -67,8 +76,8 @@ PT_INLINE struct map_step step_at(const struct tree *tree, const struct map_requ
 }
 
 /* What get_paddr names can stand in entries. */
-PT_INLINE enum pt_status check_scattered(const struct tree *tree, const struct map_request *request,
-                                         const struct map_step *step)
+static inline enum pt_status check_scattered(const struct tree *tree, const struct map_request *request,
+                                             const struct map_step *step)
 {
     uint64_t size = level_size(tree, step->level);
 
@@ -84,18 +93,18 @@ PT_INLINE enum pt_status check_scattered(const struct tree *tree, const struct m
 }
 
 /* The run of entries that the step wants is free: unused, or tables with nothing mapped below. */
-PT_INLINE enum pt_status check_run(const struct tree *tree, const struct page_table *pt, const void *table,
-                                   const struct map_step *step)
+static inline enum pt_status check_run(const struct tree *tree, const struct page_table *pt, const void *table,
+                                       const struct map_step *step)
 {
     pt_entry any = 0;
 
     for (size_t i = step->index; i < step->index + step->count; i++)
-        any |= load_entry(tree, table, i);
+        any |= load_entry(table, i);
     if (PT_LIKELY(any == 0))
         return PT_OK;
 
     for (size_t i = step->index; i < step->index + step->count; i++) {
-        pt_entry entry = load_entry(tree, table, i);
+        pt_entry entry = load_entry(table, i);
         enum entry_kind kind = entry_kind(tree, entry, step->level);
 
         if (step->level == 0 && slot_is(tree, &pt->borrowed, i))
@@ -110,8 +119,8 @@ PT_INLINE enum pt_status check_run(const struct tree *tree, const struct page_ta
 }
 
 /* Look without touching: refuse, or count the tables that are missing. */
-PT_INLINE enum pt_status plan_map(const struct tree *tree, const struct page_table *pt,
-                                  const struct map_request *request, size_t *needed)
+static inline enum pt_status plan_map(const struct tree *tree, const struct page_table *pt,
+                                      const struct map_request *request, size_t *needed)
 {
     pt_vaddr vaddr = request->first;
     pt_vaddr previous = 0; /* the last address of the step before */
@@ -148,52 +157,52 @@ PT_INLINE enum pt_status plan_map(const struct tree *tree, const struct page_tab
 }
 
 /* Fill a table that nothing leads to yet: all of it is written, once. */
-PT_INLINE void fill_table(const struct tree *tree, void *table, const struct map_request *request,
-                          const struct map_step *step)
+static inline void fill_table(const struct tree *tree, void *table, const struct map_request *request,
+                              const struct map_step *step)
 {
-    pt_entry attributes = tree->enc->leaf_attributes(tree->format, request->flags, step->level == last_level(tree));
+    pt_entry attributes = encoding.leaf_attributes(format_of(tree), request->flags, step->level == last_level(tree));
     uint64_t size = level_size(tree, step->level);
     size_t end = step->index + step->count;
 
-    clear_entries(tree, table, 0, step->index);
+    clear_entries(table, 0, step->index);
     if (request->get_paddr) {
         for (size_t i = 0; i < step->count; i++)
-            fill_entry(tree, table, step->index + i,
-                       attributes ^ tree->enc->address(tree->format, frame_for(request, step->vaddr + i * size)));
+            fill_entry(table, step->index + i,
+                       attributes ^ encoding.address(format_of(tree), frame_for(request, step->vaddr + i * size)));
     } else {
         pt_paddr paddr = frame_for(request, step->vaddr);
 
         for (size_t i = 0; i < step->count; i++)
-            fill_entry(tree, table, step->index + i, attributes ^ tree->enc->address(tree->format, paddr + i * size));
+            fill_entry(table, step->index + i, attributes ^ encoding.address(format_of(tree), paddr + i * size));
     }
-    clear_entries(tree, table, end, level_entries(tree, step->level) - end);
+    clear_entries(table, end, level_entries(tree, step->level) - end);
 }
 
 /* Write the step's run into a table that is in use. */
-PT_INLINE void write_run(const struct tree *tree, void *table, const struct map_request *request,
-                         const struct map_step *step, struct pt_flush *flush)
+static inline void write_run(const struct tree *tree, void *table, const struct map_request *request,
+                             const struct map_step *step, struct pt_flush *flush)
 {
     bool last = step->level == last_level(tree);
-    pt_entry attributes = tree->enc->leaf_attributes(tree->format, request->flags, last);
+    pt_entry attributes = encoding.leaf_attributes(format_of(tree), request->flags, last);
     uint64_t size = level_size(tree, step->level);
 
     for (size_t i = 0; i < step->count; i++) {
         pt_vaddr vaddr = step->vaddr + i * size;
-        pt_entry leaf = attributes ^ tree->enc->address(tree->format, frame_for(request, vaddr));
-        pt_entry old = last ? 0 : load_entry(tree, table, step->index + i);
+        pt_entry leaf = attributes ^ encoding.address(format_of(tree), frame_for(request, vaddr));
+        pt_entry old = last ? 0 : load_entry(table, step->index + i);
 
         if (PT_UNLIKELY(!last && entry_kind(tree, old, step->level) == ENTRY_TABLE)) {
-            replace_entry(tree, flush, table, step->index + i, step->level, vaddr, old, leaf);
+            replace_entry(tree, flush, table, step->index + i, step->level, vaddr, leaf);
             retire_below(tree, flush, old, step->level);
         } else {
-            store_entry(tree, table, step->index + i, leaf);
+            store_entry(table, step->index + i, leaf);
         }
     }
 }
 
 /* Returns whether tables were linked. */
-PT_INLINE bool commit_step(const struct tree *tree, const struct page_table *pt, const struct map_request *request,
-                           const struct map_step *step, struct reserve *reserve, struct pt_flush *flush)
+static inline bool commit_step(const struct tree *tree, const struct page_table *pt, const struct map_request *request,
+                               const struct map_step *step, struct reserve *reserve, struct pt_flush *flush)
 {
     struct place at = descend_to(tree, pt->root, step->vaddr, step->level);
     pt_paddr below;
@@ -210,21 +219,21 @@ PT_INLINE bool commit_step(const struct tree *tree, const struct page_table *pt,
         pt_paddr frame = reserve_take(tree, reserve);
         void *table = table_at(tree, frame);
 
-        clear_entries(tree, table, 0, level_entries(tree, level));
-        fill_entry(tree, table, index_of(tree, step->vaddr, level), tree->enc->table(tree->format, below));
+        clear_entries(table, 0, level_entries(tree, level));
+        fill_entry(table, index_of(tree, step->vaddr, level), encoding.table(format_of(tree), below));
         below = frame;
     }
-    publish_entry(tree, at.table, at.index, tree->enc->table(tree->format, below));
+    publish_entry(at.table, at.index, encoding.table(format_of(tree), below));
     return true;
 }
 
-PT_INLINE void commit_map(const struct tree *tree, struct page_table *pt, const struct map_request *request,
-                          struct reserve *reserve, struct pt_flush *flush)
+static inline void commit_map(const struct tree *tree, struct page_table *pt, const struct map_request *request,
+                              struct reserve *reserve, struct pt_flush *flush)
 {
     uint64_t smallest = UINT64_MAX;
     bool tables_linked = false;
 
-    settle(tree, flush, request->first, request->last);
+    settle(flush, request->first, request->last);
     for (pt_vaddr vaddr = request->first;;) {
         struct map_step step = step_at(tree, request, vaddr);
 
@@ -236,13 +245,14 @@ PT_INLINE void commit_map(const struct tree *tree, struct page_table *pt, const 
         vaddr = step.last + 1;
     }
     note_half(tree, pt, request->first, request->last);
-    owe_new_mapping(tree, flush, request->first, request->last - request->first + 1, smallest, tables_linked);
+    owe_new_mapping(tree, flush, request->first, request->last - request->first + 1, smallest,
+                    request->flags & PT_GLOBAL, tables_linked);
 }
 
-PT_INLINE enum pt_status engine_map_request(const struct encoding *enc, struct page_table *pt,
-                                            const struct map_request *request, struct pt_flush *flush)
+static inline enum pt_status map_request_in_steps(struct page_table *pt, const struct map_request *request,
+                                                  struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     struct reserve reserve = RESERVE_EMPTY;
     enum pt_status status;
     size_t needed;
@@ -260,10 +270,10 @@ PT_INLINE enum pt_status engine_map_request(const struct encoding *enc, struct p
     return status;
 }
 
-PT_INLINE enum pt_status engine_map(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr,
-                                    uint64_t page_size, pt_flags flags, struct pt_flush *flush)
+static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size,
+                                        pt_flags flags, struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     struct map_request request = {.first = vaddr, .paddr = paddr, .flags = flags};
     struct place at;
 
@@ -279,53 +289,60 @@ PT_INLINE enum pt_status engine_map(const struct encoding *enc, struct page_tabl
     /* Most pages go to a free entry of a table that is there. */
     at = descend_to(&tree, pt->root, vaddr, request.bottom);
     if (PT_LIKELY(at.level == request.bottom && at.entry == 0 && !is_borrowed(&tree, pt, vaddr))) {
-        settle(&tree, flush, vaddr, vaddr + (page_size - 1));
-        store_entry(&tree, at.table, at.index,
-                    enc->leaf_attributes(tree.format, flags, at.level == last_level(&tree)) ^
-                        enc->address(tree.format, paddr));
-        owe_new_mapping(&tree, flush, vaddr, page_size, page_size, false);
+        settle(flush, vaddr, vaddr + (page_size - 1));
+        store_entry(at.table, at.index,
+                    encoding.leaf_attributes(format_of(&tree), flags, at.level == last_level(&tree)) ^
+                        encoding.address(format_of(&tree), paddr));
+        owe_new_mapping(&tree, flush, vaddr, page_size, page_size, flags & PT_GLOBAL, false);
         note_half(&tree, pt, vaddr, vaddr);
         return PT_OK;
     }
 
     request.last = vaddr + (page_size - 1);
     request.top = request.bottom;
-    return enc->operations->map_request(pt, &request, flush);
+    return map_request_in_steps(pt, &request, flush);
 }
 
 /* The arguments are good; size is not 0. */
-PT_INLINE enum pt_status map_checked_region(const struct tree *tree, struct page_table *pt, struct map_request *request,
-                                            uint64_t size, unsigned options, struct pt_flush *flush)
+static inline void request_region(const struct tree *tree, struct map_request *request, uint64_t size, unsigned options)
 {
     request->last = request->first + (size - 1);
     request->bottom = last_level(tree);
     request->top = options & PT_ALLOW_HUGE ? 0 : request->bottom;
-    return tree->enc->operations->map_request(pt, request, flush);
 }
 
-PT_INLINE enum pt_status engine_map_region(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
-                                           pt_paddr paddr, uint64_t size, pt_flags flags, unsigned options,
-                                           struct pt_flush *flush)
+static inline enum pt_status check_map_region(const struct tree *tree, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,
+                                              pt_flags flags, unsigned options)
 {
-    struct tree tree = tree_of(enc, pt);
+    enum pt_status status = check_region(tree, vaddr, size, vaddr | paddr | size, flags, options);
+
+    if (status == PT_OK && !paddr_fits(tree, paddr, size))
+        return PT_BAD_ADDRESS;
+    return status;
+}
+
+static inline enum pt_status engine_map_region(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,
+                                               pt_flags flags, unsigned options, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(pt);
     struct map_request request = {.first = vaddr, .paddr = paddr, .flags = flags};
     enum pt_status status;
 
     if (size == 0)
         return PT_OK;
-    status = check_region(&tree, vaddr, size, vaddr | paddr | size, flags, options);
+    status = check_map_region(&tree, vaddr, paddr, size, flags, options);
     if (status != PT_OK)
         return status;
-    if (!paddr_fits(&tree, paddr, size))
-        return PT_BAD_ADDRESS;
-    return map_checked_region(&tree, pt, &request, size, options, flush);
+    request_region(&tree, &request, size, options);
+    return map_request_in_steps(pt, &request, flush);
 }
 
-PT_INLINE enum pt_status engine_map_region_with(const struct encoding *enc, struct page_table *pt, pt_vaddr vaddr,
-                                                pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg,
-                                                uint64_t size, pt_flags flags, unsigned options, struct pt_flush *flush)
+static inline enum pt_status engine_map_region_with(struct page_table *pt, pt_vaddr vaddr,
+                                                    pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr), void *arg,
+                                                    uint64_t size, pt_flags flags, unsigned options,
+                                                    struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt);
+    struct tree tree = tree_of(pt);
     struct map_request request = {.first = vaddr, .get_paddr = get_paddr, .arg = arg, .flags = flags};
     enum pt_status status;
 
@@ -334,7 +351,26 @@ PT_INLINE enum pt_status engine_map_region_with(const struct encoding *enc, stru
     status = check_region(&tree, vaddr, size, vaddr | size, flags, options);
     if (status != PT_OK)
         return status;
-    return map_checked_region(&tree, pt, &request, size, options, flush);
+    request_region(&tree, &request, size, options);
+    return map_request_in_steps(pt, &request, flush);
+}
+
+static inline enum pt_status engine_count_tables(const struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr,
+                                                 uint64_t size, pt_flags flags, unsigned options, size_t *count)
+{
+    struct tree tree = tree_of(pt);
+    struct map_request request = {.first = vaddr, .paddr = paddr, .flags = flags};
+    enum pt_status status;
+    size_t tables = 0;
+
+    status = size == 0 ? PT_OK : check_map_region(&tree, vaddr, paddr, size, flags, options);
+    if (status == PT_OK && size != 0) {
+        request_region(&tree, &request, size, options);
+        status = plan_map(&tree, pt, &request, &tables);
+    }
+    if (status == PT_OK)
+        *count = tables * table_frames(&tree, 1);
+    return status;
 }
 
 #endif

@@ -16,12 +16,12 @@ struct reserve {
 
 #define RESERVE_EMPTY ((struct reserve){PT_NO_FRAME, 0})
 
-PT_INLINE pt_paddr alloc_table(const struct tree *tree, const struct page_table *pt, unsigned level)
+static inline pt_paddr alloc_table(const struct tree *tree, const struct page_table *pt, unsigned level)
 {
     return pt->handler->alloc_frames(pt->ctx, table_frames(tree, level), table_size(tree, level));
 }
 
-PT_INLINE void free_table(const struct tree *tree, const struct page_table *pt, pt_paddr table, unsigned level)
+static inline void free_table(const struct tree *tree, const struct page_table *pt, pt_paddr table, unsigned level)
 {
     pt->handler->dealloc_frames(pt->ctx, table, table_frames(tree, level));
 }
@@ -30,18 +30,18 @@ PT_INLINE void free_table(const struct tree *tree, const struct page_table *pt, 
  * A frame for a table that an entry leads to. Where a table entry is nothing but its address
  * (LoongArch), the one for frame 0 would read as unused: another frame is taken then.
  */
-PT_INLINE pt_paddr alloc_linked_table(const struct tree *tree, const struct page_table *pt)
+static inline pt_paddr alloc_linked_table(const struct tree *tree, const struct page_table *pt)
 {
     pt_paddr frame = alloc_table(tree, pt, 1);
 
-    if (frame == 0 && tree->enc->table(tree->format, 0) == 0) {
+    if (frame == 0 && encoding.table(format_of(tree), 0) == 0) {
         frame = alloc_table(tree, pt, 1);
         free_table(tree, pt, 0, 1);
     }
     return frame;
 }
 
-PT_INLINE pt_paddr reserve_take(const struct tree *tree, struct reserve *reserve)
+static inline pt_paddr reserve_take(const struct tree *tree, struct reserve *reserve)
 {
     pt_paddr frame = reserve->first;
 
@@ -50,15 +50,15 @@ PT_INLINE pt_paddr reserve_take(const struct tree *tree, struct reserve *reserve
     return frame;
 }
 
-PT_INLINE void reserve_release(const struct tree *tree, const struct page_table *pt, struct reserve *reserve)
+static inline void reserve_release(const struct tree *tree, const struct page_table *pt, struct reserve *reserve)
 {
     while (reserve->count > 0)
         free_table(tree, pt, reserve_take(tree, reserve), 1);
 }
 
 /* Have `needed` frames in all. On false the caller releases what there is. */
-PT_INLINE bool reserve_fill(const struct tree *tree, const struct page_table *pt, struct reserve *reserve,
-                            size_t needed)
+static inline bool reserve_fill(const struct tree *tree, const struct page_table *pt, struct reserve *reserve,
+                                size_t needed)
 {
     while (reserve->count < needed) {
         pt_paddr frame = alloc_linked_table(tree, pt);

@@ -7,17 +7,17 @@
 #define PT_ENGINE_SHARE_H
 
 #include "check.h"
-#include "retire.h"
+#include "live.h"
 
 /* The root entry of *pt can give way to the source's; counts those that the source has not used yet. */
-PT_INLINE enum pt_status plan_copy(const struct tree *tree, const struct page_table *pt,
-                                   const struct page_table *source, size_t first, size_t last, size_t *needed)
+static inline enum pt_status plan_copy(const struct tree *tree, const struct page_table *pt,
+                                       const struct page_table *source, size_t first, size_t last, size_t *needed)
 {
     const void *own = table_at(tree, pt->root), *other = table_at(tree, source->root);
 
     *needed = 0;
     for (size_t i = first; i <= last; i++) {
-        pt_entry entry = load_entry(tree, own, i);
+        pt_entry entry = load_entry(own, i);
         enum entry_kind kind = entry_kind(tree, entry, 0);
 
         if (!slot_is(tree, &pt->borrowed, i)) {
@@ -26,48 +26,52 @@ PT_INLINE enum pt_status plan_copy(const struct tree *tree, const struct page_ta
             if (slot_is(tree, &pt->lent, i))
                 return PT_SHARED;
         }
-        if (entry_kind(tree, load_entry(tree, other, i), 0) == ENTRY_EMPTY)
+        if (entry_kind(tree, load_entry(other, i), 0) == ENTRY_EMPTY)
             ++*needed;
     }
     return PT_OK;
 }
 
 /* Give the source's unused root entry an empty table. */
-PT_INLINE pt_entry populate(const struct tree *from, const struct page_table *source, size_t index,
-                            struct reserve *reserve)
+static inline pt_entry populate(const struct tree *from, const struct page_table *source, size_t index,
+                                struct reserve *reserve)
 {
     pt_paddr frame = reserve_take(from, reserve);
-    pt_entry entry = from->enc->table(from->format, frame);
+    pt_entry entry = encoding.table(format_of(from), frame);
 
-    clear_entries(from, table_at(from, frame), 0, level_entries(from, 1));
-    publish_entry(from, table_at(from, source->root), index, entry);
+    clear_entries(table_at(from, frame), 0, level_entries(from, 1));
+    publish_entry(table_at(from, source->root), index, entry);
     return entry;
 }
 
-PT_INLINE void commit_copy(const struct tree *tree, struct page_table *pt, const struct tree *from,
-                           struct page_table *source, size_t first, size_t last, pt_vaddr vaddr,
-                           struct reserve *reserve, struct pt_flush *flush)
+static inline void commit_copy(const struct tree *tree, struct page_table *pt, const struct tree *from,
+                               struct page_table *source, size_t first, size_t last, pt_vaddr vaddr,
+                               struct reserve *reserve, struct pt_flush *flush)
 {
     void *own = table_at(tree, pt->root);
     const void *other = table_at(from, source->root);
     uint64_t size = level_size(tree, 0);
 
+    source->has_lent = true;
     note_half(tree, pt, vaddr, vaddr + ((uint64_t)(last - first) * size));
-    settle(tree, flush, vaddr, vaddr + ((uint64_t)(last - first) * size + (size - 1)));
+    settle(flush, vaddr, vaddr + ((uint64_t)(last - first) * size + (size - 1)));
     for (size_t i = first; i <= last; i++, vaddr += size) {
-        pt_entry old = load_entry(tree, own, i);
-        pt_entry entry = load_entry(from, other, i);
+        pt_entry old = load_entry(own, i);
+        pt_entry entry = load_entry(other, i);
 
         if (entry_kind(from, entry, 0) == ENTRY_EMPTY) {
             entry = populate(from, source, i, reserve);
-            /* An MMU that remembers unused entries may do so for the source's, too. */
-            flush->everything |= tree->format->new_mapping_owes == PT_OWES_FLUSH;
+            /* An MMU that remembers unused entries may do so for the source's, in its address space. */
+            if (format_of(tree)->new_mapping_owes == PT_OWES_FLUSH) {
+                flush->everything = true;
+                flush->asid = PT_NO_ASID;
+            }
         }
         if (old == 0) {
-            publish_entry(tree, own, i, entry);
-            owe_new_mapping(tree, flush, vaddr, size, smallest_page(tree), true);
+            publish_entry(own, i, entry);
+            owe_new_mapping(tree, flush, vaddr, size, smallest_page(tree), true, true);
         } else if (old != entry) {
-            replace_entry(tree, flush, own, i, 0, vaddr, old, entry);
+            replace_entry(tree, flush, own, i, 0, vaddr, entry);
             if (!slot_is(tree, &pt->borrowed, i) && entry_kind(tree, old, 0) == ENTRY_TABLE)
                 retire_below(tree, flush, old, 0);
         }
@@ -77,11 +81,10 @@ PT_INLINE void commit_copy(const struct tree *tree, struct page_table *pt, const
     }
 }
 
-PT_INLINE enum pt_status engine_copy_from(const struct encoding *enc, struct page_table *pt,
-                                          const struct page_table *source, pt_vaddr vaddr, uint64_t size,
-                                          struct pt_flush *flush)
+static inline enum pt_status engine_copy_from(struct page_table *pt, const struct page_table *source, pt_vaddr vaddr,
+                                              uint64_t size, struct pt_flush *flush)
 {
-    struct tree tree = tree_of(enc, pt), from = tree_of(enc, source);
+    struct tree tree = tree_of(pt), from = tree_of(source);
     struct reserve reserve = RESERVE_EMPTY;
     uint64_t unit = level_size(&tree, 0) << slot_shift(&tree);
     size_t first, last, needed;

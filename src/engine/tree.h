@@ -5,31 +5,40 @@
 
 #include "encoding.h"
 
-/* With one format only, its measures are constants. */
-#ifdef PT_ONLY_FORMAT
-#define PT_FORMAT(format) ((void)(format), &PT_ONLY_FORMAT)
-#else
-#define PT_FORMAT(format) (format)
-#endif
-
-/* What every step needs to know, kept in registers: stores into tables cannot alias it. */
+/* What every step needs to know of a table and its format. */
 struct tree {
-    const struct encoding *enc;
-    const struct pt_format *format;
+    const struct pt_format *runtime_format; /* see format_of */
+    unsigned runtime_last_level;
     void *(*phys_to_virt)(void *ctx, pt_paddr paddr);
     uintptr_t linear_offset;
     void *ctx;
 };
 
-PT_INLINE struct tree tree_make(const struct encoding *enc, const struct pt_format *format,
-                                const struct pt_handler *handler, void *ctx)
+PT_INLINE struct tree tree_make(const struct pt_format *format, const struct pt_handler *handler, void *ctx)
 {
-    return (struct tree){enc, PT_FORMAT(format), handler->phys_to_virt, handler->linear_offset, ctx};
+    return (struct tree){
+        .runtime_format = format,
+        .runtime_last_level = format->levels - 1u,
+        .phys_to_virt = handler->phys_to_virt,
+        .linear_offset = handler->linear_offset,
+        .ctx = ctx,
+    };
 }
 
-PT_INLINE struct tree tree_of(const struct encoding *enc, const struct page_table *pt)
+PT_INLINE struct tree tree_of(const struct page_table *pt)
 {
-    return tree_make(enc, pt->format, pt->handler, pt->ctx);
+    return tree_make(pt->format, pt->handler, pt->ctx);
+}
+
+/* With one format only, its measures are constants. */
+PT_INLINE const struct pt_format *format_of(const struct tree *tree)
+{
+#ifdef PT_ONLY_FORMAT
+    (void)tree;
+    return &PT_ONLY_FORMAT;
+#else
+    return tree->runtime_format;
+#endif
 }
 
 /* ---- Geometry ---------------------------------------------------------------------------------- */
@@ -39,17 +48,21 @@ PT_INLINE struct tree tree_of(const struct encoding *enc, const struct page_tabl
 
 PT_INLINE unsigned page_shift(const struct tree *tree)
 {
-    return tree->enc->page_shift ? tree->enc->page_shift : tree->format->page_shift;
+    return encoding.page_shift ? encoding.page_shift : format_of(tree)->page_shift;
 }
 
 PT_INLINE unsigned index_bits(const struct tree *tree)
 {
-    return tree->enc->index_bits ? tree->enc->index_bits : tree->format->index_bits;
+    return encoding.index_bits ? encoding.index_bits : format_of(tree)->index_bits;
 }
 
 PT_INLINE unsigned last_level(const struct tree *tree)
 {
-    return tree->format->levels - 1u;
+#ifdef PT_ONLY_FORMAT
+    return format_of(tree)->levels - 1u;
+#else
+    return tree->runtime_last_level;
+#endif
 }
 
 /* log2 of the bytes that one entry of this level translates. */
@@ -65,13 +78,13 @@ PT_INLINE uint64_t level_size(const struct tree *tree, unsigned level)
 
 PT_INLINE bool level_has_pages(const struct tree *tree, unsigned level)
 {
-    return (tree->format->page_sizes & level_size(tree, level)) != 0;
+    return (format_of(tree)->page_sizes & level_size(tree, level)) != 0;
 }
 
 /* The level whose pages have this size; false if the format has none. */
 PT_INLINE bool level_of_size(const struct tree *tree, uint64_t page_size, unsigned *level)
 {
-    if (page_size == 0 || (page_size & (page_size - 1)) != 0 || (page_size & tree->format->page_sizes) == 0)
+    if (page_size == 0 || (page_size & (page_size - 1)) != 0 || (page_size & format_of(tree)->page_sizes) == 0)
         return false;
     *level = last_level(tree);
     while (level_size(tree, *level) != page_size)
@@ -79,9 +92,20 @@ PT_INLINE bool level_of_size(const struct tree *tree, uint64_t page_size, unsign
     return true;
 }
 
+/* The first and the last address that the entry of vaddr translates. */
+PT_INLINE pt_vaddr entry_first(const struct tree *tree, unsigned level, pt_vaddr vaddr)
+{
+    return vaddr & ~(level_size(tree, level) - 1);
+}
+
+PT_INLINE pt_vaddr entry_last(const struct tree *tree, unsigned level, pt_vaddr vaddr)
+{
+    return vaddr | (level_size(tree, level) - 1);
+}
+
 PT_INLINE unsigned root_bits(const struct tree *tree)
 {
-    return tree->format->va_bits - level_shift(tree, 0);
+    return format_of(tree)->va_bits - level_shift(tree, 0);
 }
 
 PT_INLINE size_t level_entries(const struct tree *tree, unsigned level)
@@ -97,7 +121,7 @@ PT_INLINE size_t index_of(const struct tree *tree, pt_vaddr vaddr, unsigned leve
 /* The bytes of a table of this level, at least a frame. */
 PT_INLINE size_t table_size(const struct tree *tree, unsigned level)
 {
-    size_t size = level_entries(tree, level) * tree->enc->entry_size;
+    size_t size = level_entries(tree, level) * encoding.entry_size;
 
     return size < PT_FRAME_SIZE ? PT_FRAME_SIZE : size;
 }
@@ -117,21 +141,23 @@ PT_INLINE bool slot_is(const struct tree *tree, const struct pt_root_slots *slot
 {
     size_t slot = root_index >> slot_shift(tree);
 
-    return (slots->bits[slot / 32] >> (slot % 32)) & 1;
+    return (__atomic_load_n(&slots->bits[slot / 32], __ATOMIC_RELAXED) >> (slot % 32)) & 1;
 }
 
+/* Atomic because pt_walk reads `upper` beside a writer. */
 PT_INLINE void slot_set(const struct tree *tree, struct pt_root_slots *slots, size_t root_index, bool value)
 {
     size_t slot = root_index >> slot_shift(tree);
     uint32_t bit = UINT32_C(1) << (slot % 32);
+    uint32_t bits = slots->bits[slot / 32];
 
-    slots->bits[slot / 32] = value ? slots->bits[slot / 32] | bit : slots->bits[slot / 32] & ~bit;
+    __atomic_store_n(&slots->bits[slot / 32], value ? bits | bit : bits & ~bit, __ATOMIC_RELAXED);
 }
 
 /* Where a root may serve either half, remember which one is used: the tables do not tell. */
 PT_INLINE void note_half(const struct tree *tree, struct page_table *pt, pt_vaddr first, pt_vaddr last)
 {
-    if (tree->format->address_space == PT_EITHER_HALF)
+    if (format_of(tree)->address_space == PT_EITHER_HALF)
         for (size_t i = index_of(tree, first, 0); i <= index_of(tree, last, 0); i++)
             slot_set(tree, &pt->upper, i, first >> 63);
 }
@@ -139,9 +165,9 @@ PT_INLINE void note_half(const struct tree *tree, struct page_table *pt, pt_vadd
 /* The address whose translated bits these are, as the CPU knows it. */
 PT_INLINE pt_vaddr canonical(const struct tree *tree, pt_vaddr bits, bool upper_half)
 {
-    unsigned unused = 64u - tree->format->va_bits;
+    unsigned unused = 64u - format_of(tree)->va_bits;
 
-    if (tree->format->address_space == PT_SIGN_EXTENDED)
+    if (format_of(tree)->address_space == PT_SIGN_EXTENDED)
         return (pt_vaddr)((int64_t)(bits << unused) >> unused);
     return upper_half ? bits | ~(~UINT64_C(0) >> unused) : bits;
 }
@@ -176,7 +202,7 @@ PT_INLINE void store_8(entry_8 *slot, pt_entry entry)
 
 PT_INLINE bool swap_8(entry_8 *slot, pt_entry *expected, pt_entry entry)
 {
-    return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 #else
 PT_INLINE pt_entry load_8(const entry_8 *slot)
@@ -201,72 +227,96 @@ PT_INLINE bool swap_8(entry_8 *slot, pt_entry *expected, pt_entry entry)
 }
 #endif
 
-PT_INLINE pt_entry load_entry(const struct tree *tree, const void *table, size_t index)
+/* A test's MMU looks at the tables at the worst moment: after every store to one that may be live. */
+#ifdef PT_STORE_HOOK
+void pt_store_hook(void);
+#else
+#define pt_store_hook() ((void)0)
+#endif
+
+PT_INLINE pt_entry load_entry(const void *table, size_t index)
 {
-    if (tree->enc->entry_size == 4)
+    if (encoding.entry_size == 4)
         return __atomic_load_n((const uint32_t *)table + index, __ATOMIC_ACQUIRE);
     return load_8((const entry_8 *)table + index);
 }
 
 /* An entry of a table that the MMU may be reading. */
-PT_INLINE void store_entry(const struct tree *tree, void *table, size_t index, pt_entry entry)
+PT_INLINE void store_entry(void *table, size_t index, pt_entry entry)
 {
-    if (tree->enc->entry_size == 4)
+    if (encoding.entry_size == 4)
         __atomic_store_n((uint32_t *)table + index, (uint32_t)entry, __ATOMIC_RELAXED);
     else
         store_8((entry_8 *)table + index, entry);
+    pt_store_hook();
 }
 
 /* The same, for an entry that leads to a table: what was written to that table comes first. */
-PT_INLINE void publish_entry(const struct tree *tree, void *table, size_t index, pt_entry entry)
+PT_INLINE void publish_entry(void *table, size_t index, pt_entry entry)
 {
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    store_entry(tree, table, index, entry);
+    store_entry(table, index, entry);
 }
 
 /* Store only if the entry is still *expected; if not, *expected is what it is now. */
-PT_INLINE bool swap_entry(const struct tree *tree, void *table, size_t index, pt_entry *expected, pt_entry entry)
+PT_INLINE bool swap_entry(void *table, size_t index, pt_entry *expected, pt_entry entry)
 {
-    if (tree->enc->entry_size == 4) {
+    bool done;
+
+    if (encoding.entry_size == 4) {
         uint32_t narrow = (uint32_t)*expected;
-        bool done = __atomic_compare_exchange_n((uint32_t *)table + index, &narrow, (uint32_t)entry, false,
-                                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+
+        done = __atomic_compare_exchange_n((uint32_t *)table + index, &narrow, (uint32_t)entry, false, __ATOMIC_RELEASE,
+                                           __ATOMIC_RELAXED);
         *expected = narrow;
-        return done;
+    } else {
+        done = swap_8((entry_8 *)table + index, expected, entry);
     }
-    return swap_8((entry_8 *)table + index, expected, entry);
+    if (done)
+        pt_store_hook();
+    return done;
+}
+
+/* Store, and tell what was there in the very moment before. */
+PT_INLINE pt_entry exchange_entry(void *table, size_t index, pt_entry entry)
+{
+    pt_entry old = load_entry(table, index);
+
+    while (!swap_entry(table, index, &old, entry))
+        ;
+    return old;
 }
 
 /* An entry of a table that nothing leads to yet: free to be vectorised. */
-PT_INLINE void fill_entry(const struct tree *tree, void *table, size_t index, pt_entry entry)
+PT_INLINE void fill_entry(void *table, size_t index, pt_entry entry)
 {
-    if (tree->enc->entry_size == 4)
+    if (encoding.entry_size == 4)
         ((uint32_t *)table)[index] = (uint32_t)entry;
     else
         ((entry_8 *)table)[index] = entry;
 }
 
-PT_INLINE void clear_entries(const struct tree *tree, void *table, size_t index, size_t count)
+PT_INLINE void clear_entries(void *table, size_t index, size_t count)
 {
-    __builtin_memset((char *)table + index * tree->enc->entry_size, 0, count * tree->enc->entry_size);
+    __builtin_memset((char *)table + index * encoding.entry_size, 0, count * encoding.entry_size);
 }
 
 PT_INLINE enum entry_kind entry_kind(const struct tree *tree, pt_entry entry, unsigned level)
 {
-    return tree->enc->kind(tree->format, entry, level == last_level(tree));
+    return encoding.kind(format_of(tree), entry, level == last_level(tree));
 }
 
 PT_INLINE void *table_of(const struct tree *tree, pt_entry entry)
 {
-    return table_at(tree, tree->enc->table_paddr(tree->format, entry));
+    return table_at(tree, encoding.table_paddr(format_of(tree), entry));
 }
 
 PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, pt_entry entry, unsigned level)
 {
     bool last = level == last_level(tree);
 
-    return (struct pt_mapping){tree->enc->leaf_paddr(tree->format, entry, last), level_size(tree, level),
-                               tree->enc->leaf_flags(tree->format, entry, last)};
+    return (struct pt_mapping){encoding.leaf_paddr(format_of(tree), entry, last), level_size(tree, level),
+                               encoding.leaf_flags(format_of(tree), entry, last)};
 }
 
 /* ---- Finding ----------------------------------------------------------------------------------- */
@@ -281,13 +331,13 @@ struct place {
 };
 
 /* Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). */
-PT_INLINE struct place descend_to(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
+static inline struct place descend_to(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
 {
     struct place at = {.table = table_at(tree, root)};
 
     for (;; at.level++) {
         at.index = index_of(tree, vaddr, at.level);
-        at.entry = load_entry(tree, at.table, at.index);
+        at.entry = load_entry(at.table, at.index);
         at.kind = entry_kind(tree, at.entry, at.level);
         if (at.level == lowest || at.kind != ENTRY_TABLE)
             return at;
@@ -295,9 +345,19 @@ PT_INLINE struct place descend_to(const struct tree *tree, pt_paddr root, pt_vad
     }
 }
 
-PT_INLINE struct place descend(const struct tree *tree, pt_paddr root, pt_vaddr vaddr)
+/* An entry that leads to no table, or whichever there is in the last level. */
+static inline struct place descend(const struct tree *tree, pt_paddr root, pt_vaddr vaddr)
 {
     return descend_to(tree, root, vaddr, last_level(tree));
+}
+
+/* Some of [first, last] is in a part that another table owns. */
+PT_INLINE bool region_is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last)
+{
+    for (size_t i = index_of(tree, first, 0); i <= index_of(tree, last, 0); i++)
+        if (slot_is(tree, &pt->borrowed, i))
+            return true;
+    return false;
 }
 
 /* vaddr's entry is in a part that another table owns. */

@@ -3,7 +3,7 @@
 #ifndef PT_FORMATS_FAMILY_H
 #define PT_FORMATS_FAMILY_H
 
-#include "../engine/engine.h"
+#include <pagetable/pagetable.h>
 
 #ifdef PT_ONLY_FORMAT
 

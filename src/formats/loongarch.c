@@ -11,6 +11,8 @@
 
 #if PT_HAS_FAMILY(LOONGARCH)
 
+#include "../engine/engine.h"
+
 #if defined(__loongarch64)
 #include <pagetable/hw.h>
 #define LOONGARCH_INVALIDATE pt_hw_flush
@@ -34,8 +36,8 @@
 
 static bool loongarch_format_is_sound(const struct pt_format *format)
 {
-    return format->pa_bits <= 48 && format->address_space == PT_SIGN_EXTENDED && format->memory_index.normal < 4 &&
-           format->memory_index.device < 4 && format->memory_index.uncached < 4 &&
+    return !format->tracks_access && format->pa_bits <= 48 && format->address_space == PT_SIGN_EXTENDED &&
+           format->memory_index.normal < 4 && format->memory_index.device < 4 && format->memory_index.uncached < 4 &&
            format->memory_index.device != format->memory_index.normal &&
            format->memory_index.uncached != format->memory_index.normal &&
            format->memory_index.uncached != format->memory_index.device;
@@ -111,9 +113,40 @@ PT_INLINE pt_entry loongarch_table(const struct pt_format *format, pt_paddr padd
     return paddr;
 }
 
-static const struct pt_operations loongarch_operations;
+PT_INLINE bool loongarch_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
+{
+    (void)format;
+    return leaf & loongarch_global_bit(last_level);
+}
 
-static const struct encoding loongarch = {
+PT_INLINE pt_entry loongarch_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last,
+                                                bool to_last)
+{
+    pt_entry address = from_last ? LOONGARCH_ADDRESS : LOONGARCH_ADDRESS & ~LOONGARCH_HUGE_G;
+    pt_entry entry = leaf & ~(address | LOONGARCH_HUGE_G | LOONGARCH_H);
+
+    (void)format;
+    entry |= to_last ? 0 : LOONGARCH_H;
+    entry |= leaf & loongarch_global_bit(from_last) ? loongarch_global_bit(to_last) : 0;
+    return entry;
+}
+
+/* The hardware records nothing: D is the right to write, and a fault without it. */
+PT_INLINE pt_entry loongarch_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
+{
+    (void)format;
+    (void)from;
+    return to;
+}
+
+PT_INLINE pt_entry loongarch_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
+{
+    (void)format;
+    (void)recorded;
+    return leaf;
+}
+
+static const struct encoding encoding = {
     .entry_size = 8,
     .paddr_mask = LOONGARCH_ADDRESS,
     .page_shift = 12,
@@ -126,17 +159,19 @@ static const struct encoding loongarch = {
     .leaf_paddr = loongarch_leaf_paddr,
     .leaf_flags = loongarch_leaf_flags,
     .table_paddr = loongarch_table_paddr,
-    .retired_mark = LOONGARCH_H, /* with V = 0 a huge page that is not valid */
+    .leaf_is_global = loongarch_leaf_is_global,
+    .resized_attributes = loongarch_resized_attributes,
+    .keep_recorded = loongarch_keep_recorded,
+    .clear_recorded = loongarch_clear_recorded,
+    .retired_mark = LOONGARCH_H, /* with V = 0 a huge page that is not valid, */
+    .retired_shift = 1,          /* and not global */
     .invalidate = LOONGARCH_INVALIDATE,
-    .operations = &loongarch_operations,
 };
-
-PT_DEFINE_OPERATIONS(loongarch)
 
 /* The TLB holds pairs of pages, and remembers invalid ones: new mappings owe a flush. */
 const struct pt_format pt_loongarch64 = {
     .name = "LoongArch64 4-level",
-    .operations = &loongarch_operations,
+    .operations = &operations,
     .page_sizes = PT_4K | PT_2M | PT_1G,
     .levels = 4,
     .page_shift = 12,

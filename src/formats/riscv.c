@@ -12,6 +12,8 @@
 
 #if PT_HAS_FAMILY(RISCV)
 
+#include "../engine/engine.h"
+
 #if defined(__riscv) && __riscv_xlen == 64
 #include <pagetable/hw.h>
 #define RISCV_INVALIDATE pt_hw_flush
@@ -29,7 +31,8 @@
 #define RISCV_D (UINT64_C(1) << 7)             /* dirty; likewise */
 #define RISCV_PPN UINT64_C(0x003ffffffffffc00) /* bits 53:10: physical address bits 55:12; 63:54 stay zero */
 
-/* Ours, in RSW (bits 9:8), which the CPU ignores; V = 0 makes all other bits ours, too. */
+/* RSW, bits 9:8, is free for software: one for the user, one ours. V = 0 makes all other bits ours, too. */
+#define RISCV_SOFTWARE (UINT64_C(1) << 9)
 #define RISCV_NO_ACCESS (UINT64_C(1) << 8)
 
 static bool riscv_format_is_sound(const struct pt_format *format)
@@ -49,9 +52,8 @@ PT_INLINE enum entry_kind riscv_kind(const struct pt_format *format, pt_entry en
 
 PT_INLINE pt_entry riscv_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
 {
-    pt_entry entry = RISCV_A | RISCV_D;
+    pt_entry entry = format->tracks_access ? 0 : RISCV_A | RISCV_D;
 
-    (void)format;
     (void)last_level;
     entry |= flags & PT_USER ? RISCV_U : 0;
     entry |= flags & PT_GLOBAL ? RISCV_G : 0;
@@ -86,13 +88,14 @@ PT_INLINE pt_flags riscv_leaf_flags(const struct pt_format *format, pt_entry ent
 {
     pt_flags flags = 0;
 
-    (void)format;
     (void)last_level;
     flags |= entry & RISCV_R ? PT_READ : 0;
     flags |= entry & RISCV_W ? PT_WRITE : 0;
     flags |= entry & RISCV_X ? PT_EXECUTE : 0;
     flags |= entry & RISCV_U ? PT_USER : 0;
     flags |= entry & RISCV_G ? PT_GLOBAL : 0;
+    if (format->tracks_access)
+        flags |= (entry & RISCV_A ? PT_ACCESSED : 0) | (entry & RISCV_D ? PT_DIRTY : 0);
     return flags;
 }
 
@@ -102,9 +105,40 @@ PT_INLINE pt_entry riscv_table(const struct pt_format *format, pt_paddr paddr)
     return riscv_address(format, paddr) | RISCV_V;
 }
 
-static const struct pt_operations riscv_operations;
+PT_INLINE bool riscv_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
+{
+    (void)format;
+    (void)last_level;
+    return leaf & RISCV_G;
+}
 
-static const struct encoding riscv = {
+/* Leaves look alike at all levels. */
+PT_INLINE pt_entry riscv_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last)
+{
+    (void)format;
+    (void)from_last;
+    (void)to_last;
+    return leaf & ~RISCV_PPN;
+}
+
+PT_INLINE pt_entry riscv_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
+{
+    (void)format;
+    return to | (from & (RISCV_A | RISCV_D | RISCV_SOFTWARE));
+}
+
+PT_INLINE pt_entry riscv_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
+{
+    (void)format;
+    return leaf & ~((recorded & PT_ACCESSED ? RISCV_A : 0) | (recorded & PT_DIRTY ? RISCV_D : 0));
+}
+
+PT_INLINE bool riscv_hardware_writes(const struct pt_format *format, pt_entry leaf)
+{
+    return format->tracks_access && (leaf & RISCV_V) && (!(leaf & RISCV_A) || (leaf & (RISCV_W | RISCV_D)) == RISCV_W);
+}
+
+static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
     .index_bits = 9,
@@ -117,16 +151,18 @@ static const struct encoding riscv = {
     .leaf_paddr = riscv_leaf_paddr,
     .leaf_flags = riscv_leaf_flags,
     .table_paddr = riscv_table_paddr,
+    .leaf_is_global = riscv_leaf_is_global,
+    .resized_attributes = riscv_resized_attributes,
+    .keep_recorded = riscv_keep_recorded,
+    .clear_recorded = riscv_clear_recorded,
+    .hardware_writes = riscv_hardware_writes,
     .invalidate = RISCV_INVALIDATE,
-    .operations = &riscv_operations,
 };
-
-PT_DEFINE_OPERATIONS(riscv)
 
 /* Invalid entries may be remembered too ("Supervisor Memory-Management Fence Instruction"): new ones owe a flush. */
 const struct pt_format pt_sv39 = {
     .name = "Sv39",
-    .operations = &riscv_operations,
+    .operations = &operations,
     .page_sizes = PT_4K | PT_2M | PT_1G,
     .levels = 3,
     .page_shift = 12,
@@ -139,7 +175,7 @@ const struct pt_format pt_sv39 = {
 
 const struct pt_format pt_sv48 = {
     .name = "Sv48",
-    .operations = &riscv_operations,
+    .operations = &operations,
     .page_sizes = PT_4K | PT_2M | PT_1G | PT_512G,
     .levels = 4,
     .page_shift = 12,

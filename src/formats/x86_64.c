@@ -10,9 +10,18 @@
 
 #if PT_HAS_FAMILY(X86_64)
 
+#include "../engine/engine.h"
+
 #if defined(__x86_64__)
 #include <pagetable/hw.h>
-#define X86_INVALIDATE pt_hw_flush
+
+/* A program without privilege runs on no table of its own: no TLB holds anything of it. */
+static void x86_invalidate(const struct pt_flush *flush)
+{
+    if (pt_hw_is_privileged())
+        pt_hw_flush(flush);
+}
+#define X86_INVALIDATE x86_invalidate
 #else
 #define X86_INVALIDATE NULL
 #endif
@@ -31,7 +40,9 @@
 #define X86_XD (UINT64_C(1) << 63)               /* execute-disable (EFER.NXE) */
 #define X86_ADDRESS UINT64_C(0x000ffffffffff000) /* bits 51:12; 4.5.4: MAXPHYADDR is at most 52 */
 
-/* Ours, in bits that the CPU ignores: bits 11:9 and 62:52 of a present leaf (CR4.PKE uses 62:59), all if P = 0. */
+/* Free for software: bits 11:9 and 58:52 of a present leaf; 62:59 too without protection keys. All if P = 0. */
+#define X86_SOFTWARE UINT64_C(0x7bf0000000000c00) /* the user's: 11:10, 57:52, 62:59 */
+/* Ours. */
 #define X86_NO_ACCESS (UINT64_C(1) << 9)    /* P = 0, and yet a mapping */
 #define X86_SAVED_DIRTY (UINT64_C(1) << 58) /* dirty, while not writable */
 
@@ -77,6 +88,8 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
 
     entry |= X86_P;
     entry |= flags & PT_WRITE ? X86_RW : 0;
+    if (!format->tracks_access) /* spare the CPU the writing */
+        entry |= X86_A | (flags & PT_WRITE ? X86_D : 0);
     entry |= flags & PT_EXECUTE ? 0 : X86_XD;
     return entry;
 }
@@ -107,6 +120,8 @@ PT_INLINE pt_flags x86_leaf_flags(const struct pt_format *format, pt_entry entry
     flags |= entry & X86_G ? PT_GLOBAL : 0;
     flags |= index == format->memory_index.device ? PT_DEVICE : 0;
     flags |= index == format->memory_index.uncached ? PT_UNCACHED : 0;
+    if (format->tracks_access)
+        flags |= (entry & X86_A ? PT_ACCESSED : 0) | (entry & (X86_D | X86_SAVED_DIRTY) ? PT_DIRTY : 0);
     return flags;
 }
 
@@ -123,22 +138,50 @@ PT_INLINE pt_paddr x86_table_paddr(const struct pt_format *format, pt_entry entr
     return entry & X86_ADDRESS;
 }
 
-/* A dirty leaf that is not writable would be a shadow-stack page (vol. 1, 17.2): D waits in a bit of ours. */
-PT_INLINE pt_entry x86_recorded(pt_entry old, pt_entry leaf)
+PT_INLINE bool x86_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
 {
-    bool dirty = old & (X86_D | X86_SAVED_DIRTY);
-
-    return (old & X86_A) | (dirty ? (leaf & X86_RW ? X86_D : X86_SAVED_DIRTY) : 0);
+    (void)format;
+    (void)last_level;
+    return leaf & X86_G;
 }
 
-PT_INLINE bool x86_hardware_writes(pt_entry leaf)
+PT_INLINE pt_entry x86_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last)
 {
+    pt_entry address = from_last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE;
+    pt_entry entry = leaf & ~(address | X86_PS | x86_pat_bit(from_last));
+
+    (void)format;
+    entry |= to_last ? 0 : X86_PS;
+    entry |= leaf & x86_pat_bit(from_last) ? x86_pat_bit(to_last) : 0;
+    if (!(leaf & X86_P))
+        entry |= to_last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE;
+    return entry;
+}
+
+/* A dirty leaf that is not writable would be a shadow-stack page (vol. 1, 17.2): D waits in a bit of ours. */
+PT_INLINE pt_entry x86_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
+{
+    bool dirty = from & (X86_D | X86_SAVED_DIRTY);
+
+    to |= from & X86_SOFTWARE;
+    if (!format->tracks_access)
+        return to;
+    return to | (from & X86_A) | (dirty ? (to & X86_RW ? X86_D : X86_SAVED_DIRTY) : 0);
+}
+
+PT_INLINE pt_entry x86_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
+{
+    (void)format;
+    return leaf & ~((recorded & PT_ACCESSED ? X86_A : 0) | (recorded & PT_DIRTY ? X86_D | X86_SAVED_DIRTY : 0));
+}
+
+PT_INLINE bool x86_hardware_writes(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
     return (leaf & X86_P) && (!(leaf & X86_A) || (leaf & (X86_RW | X86_D)) == X86_RW);
 }
 
-static const struct pt_operations x86_64_operations;
-
-static const struct encoding x86_64 = {
+static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
     .index_bits = 9,
@@ -151,17 +194,17 @@ static const struct encoding x86_64 = {
     .leaf_paddr = x86_leaf_paddr,
     .leaf_flags = x86_leaf_flags,
     .table_paddr = x86_table_paddr,
-    .recorded = x86_recorded,
+    .leaf_is_global = x86_leaf_is_global,
+    .resized_attributes = x86_resized_attributes,
+    .keep_recorded = x86_keep_recorded,
+    .clear_recorded = x86_clear_recorded,
     .hardware_writes = x86_hardware_writes,
     .invalidate = X86_INVALIDATE,
-    .operations = &x86_64_operations,
 };
-
-PT_DEFINE_OPERATIONS(x86_64)
 
 const struct pt_format pt_x86_64 = {
     .name = "x86_64 4-level",
-    .operations = &x86_64_operations,
+    .operations = &operations,
     .page_sizes = PT_4K | PT_2M | PT_1G,
     .levels = 4,
     .page_shift = 12,
@@ -170,6 +213,7 @@ const struct pt_format pt_x86_64 = {
     .pa_bits = 52,
     .address_space = PT_SIGN_EXTENDED,
     .new_mapping_owes = PT_OWES_NOTHING,
+    .tracks_access = true,
     /* The PAT as it is after reset: 0 = WB, 2 = UC-, 3 = UC. See <pagetable/hw/x86_64.h>. */
     .memory_index = {.normal = 0, .device = 3, .uncached = 2},
 };

@@ -39,6 +39,7 @@ static void check_owes_nothing(const struct pt_flush *flush)
     assert_false(flush->everything);
     assert_false(flush->tables_changed);
     assert_false(flush->barrier);
+    assert_false(flush->global);
     assert_int_equal(flush->range_count, 0);
     assert_hex_equal(flush->retired, PT_NO_FRAME);
 }
@@ -596,8 +597,24 @@ static void a_failed_call_does_not_touch_the_flush(void **state)
         REFUSED(PT_ALREADY_MAPPED, pt_map_region(pt, 2 * huge, 0, 3 * huge, RW, PT_ALLOW_HUGE, flush));
         REFUSED(PT_NOT_ALIGNED, pt_map_region(pt, 2 * huge, unaligned, small, RW, 0, flush));
         REFUSED(PT_NOT_ALIGNED, pt_map_region_with(pt, 2 * huge, same_frame, &unaligned, small, RW, 0, flush));
+        REFUSED(PT_MAPPED_TO_HUGE_PAGE, pt_unmap_region(pt, 4 * huge, small, PT_NO_SPLIT, flush));
+        REFUSED(PT_MAPPED_TO_HUGE_PAGE, pt_protect_region(pt, 4 * huge + small, huge - small, 0, PT_NO_SPLIT, flush));
+        REFUSED(PT_BAD_SIZE, pt_split(pt, 4 * huge, 3 * small, flush));
+        REFUSED(PT_NOT_MAPPED, pt_split(pt, 10 * small, small, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_collapse(pt, 1, small, flush));
+        REFUSED(PT_BAD_ADDRESS, pt_collapse(pt, UINT64_C(1) << 62, small, flush));
+        REFUSED(PT_NOT_ALIGNED, pt_prune(pt, small, 1, flush));
+        REFUSED(PT_BAD_ADDRESS, pt_prune(pt, UINT64_C(1) << 62, small, flush));
+        REFUSED(f->format->tracks_access ? PT_NOT_ALIGNED : PT_BAD_FORMAT,
+                pt_clear_accessed(pt, 1, small, NULL, NULL, flush));
+        REFUSED(f->format->tracks_access ? PT_BAD_ADDRESS : PT_BAD_FORMAT,
+                pt_clear_dirty(pt, UINT64_C(1) << 62, small, NULL, NULL, flush));
         memory_fail_after(f->memory, 2);
         REFUSED(PT_NO_MEMORY, pt_map_region(pt, 8 * huge, 0, 4 * huge, RW, 0, flush));
+        memory_fail_after(f->memory, 1);
+        REFUSED(PT_NO_MEMORY, pt_split(pt, 4 * huge, small, flush));
+        REFUSED(PT_NO_MEMORY, pt_unmap_region(pt, 4 * huge + small, small, 0, flush));
+        REFUSED(PT_NO_MEMORY, pt_protect_region(pt, 4 * huge + small, small, PT_READ, 0, flush));
         memory_fail_never(f->memory);
 #undef REFUSED
         /* The next round has something pending, the last one too much. */
@@ -605,9 +622,9 @@ static void a_failed_call_does_not_touch_the_flush(void **state)
             assert_ok(pt_protect(pt, 7 * small, PT_READ, NULL, flush));
         if (round == 1)
             for (unsigned i = 0; i < 40; i++)
-                assert_ok(pt_protect(pt, (i & 1 ? 3 : 5) * small, PT_READ, NULL, flush));
+                assert_ok(pt_protect(pt, (i & 1 ? 3 : 5) * small, i & 2 ? RW : PT_READ, NULL, flush));
     }
-    assert_int_equal(refusals, 3 * 22);
+    assert_int_equal(refusals, 3 * 35);
     assert_true(flush->everything);
     assert_int_equal(f->memory->flush_count, 0);
 }

@@ -19,6 +19,28 @@
 
 /* ---- Where we differ, and why ------------------------------------------------------------------ */
 
+/** Differences that only formats have that keep track of accesses, or that do not; copies are made of either sort. */
+enum tracking {
+    EITHER,
+    TRACKED,
+    UNTRACKED
+};
+
+static bool concerns(enum tracking tracking, const struct pt_format *format)
+{
+    return tracking == EITHER || (tracking == TRACKED) == format->tracks_access;
+}
+
+/** Which sorts a run has met: what it has not is not missed. */
+struct met {
+    bool tracked, untracked;
+};
+
+static bool was_met(enum tracking tracking, const struct met *met)
+{
+    return tracking == EITHER || (tracking == TRACKED ? met->tracked : met->untracked);
+}
+
 /** Pages with (flags & mask) == value: our entry is the reference's without `clear`, with `set`. */
 struct entry_difference {
     const char *data;
@@ -27,24 +49,35 @@ struct entry_difference {
     uint64_t at_most;     /**< ... not larger than this */
     pt_flags mask, value;
     uint64_t clear, set;
+    enum tracking tracking;
     unsigned needed;
 };
 
 static struct entry_difference entry_differences[] = {
     {"x86_64", "UNCACHED is PCD only (UC-), else it could not be told from DEVICE (PCD and PWT, UC)", 0, UINT64_MAX,
-     MEMORY, PT_UNCACHED, BIT(3), 0, 0},
-    {"x86_64", "the reference has no GLOBAL: bit 8", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(8), 0},
+     MEMORY, PT_UNCACHED, BIT(3), 0, EITHER, 0},
+    {"x86_64", "the reference has no GLOBAL: bit 8", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(8), EITHER, 0},
     {"aarch64", "the reference leaves every page global: without GLOBAL nG, bit 11, is set", 0, UINT64_MAX, PT_GLOBAL,
-     0, 0, BIT(11), 0},
+     0, 0, BIT(11), EITHER, 0},
     {"aarch64", "WRITE and EXECUTE imply READ: valid, where the reference makes an invalid entry", 0, UINT64_MAX,
-     PT_READ, 0, 0, BIT(0), 0},
-    {"riscv", "the reference has no GLOBAL: bit 5", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(5), 0},
+     PT_READ, 0, 0, BIT(0), EITHER, 0},
+    {"riscv", "the reference has no GLOBAL: bit 5", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(5), EITHER, 0},
     {"riscv", "WRITE implies READ: W without R, which the reference writes, is reserved", 0, UINT64_MAX,
-     PT_READ | PT_WRITE, PT_WRITE, 0, BIT(1), 0},
-    {"loongarch64", "the reference has no GLOBAL: bit 6 of a small page", 0, PT_4K, PT_GLOBAL, PT_GLOBAL, 0, BIT(6), 0},
+     PT_READ | PT_WRITE, PT_WRITE, 0, BIT(1), EITHER, 0},
+    {"loongarch64", "the reference has no GLOBAL: bit 6 of a small page", 0, PT_4K, PT_GLOBAL, PT_GLOBAL, 0, BIT(6),
+     EITHER, 0},
     {"loongarch64", "the reference has no GLOBAL: bit 12 of a huge page, where bit 6 says huge", PT_4K, UINT64_MAX,
-     PT_GLOBAL, PT_GLOBAL, 0, BIT(12), 0},
-    {"loongarch64", "WRITE implies READ: not NR", 0, UINT64_MAX, PT_READ | PT_WRITE, PT_WRITE, BIT(61), 0, 0},
+     PT_GLOBAL, PT_GLOBAL, 0, BIT(12), EITHER, 0},
+    {"loongarch64", "WRITE implies READ: not NR", 0, UINT64_MAX, PT_READ | PT_WRITE, PT_WRITE, BIT(61), 0, EITHER, 0},
+    {"x86_64", "where nobody looks at it, A is set beforehand to spare the CPU the writing", 0, UINT64_MAX, 0, 0, 0,
+     BIT(5), UNTRACKED, 0},
+    {"x86_64", "so is D, of what may be written", 0, UINT64_MAX, PT_WRITE, PT_WRITE, 0, BIT(6), UNTRACKED, 0},
+    {"aarch64", "the reference sets AF, bit 10, which is the hardware's to set", 0, UINT64_MAX, 0, 0, BIT(10), 0,
+     TRACKED, 0},
+    {"aarch64", "writable and clean: DBM, bit 51, and read-only, bit 7", 0, UINT64_MAX, PT_WRITE, PT_WRITE, 0,
+     BIT(51) | BIT(7), TRACKED, 0},
+    {"riscv", "the reference sets A and D, bits 6 and 7, which are the hardware's to set", 0, UINT64_MAX, 0, 0,
+     BIT(6) | BIT(7), 0, TRACKED, 0},
 };
 
 /** Pages with (flags & mask) == value: what is read back need not be what the reference reads back. */
@@ -69,21 +102,36 @@ struct decode_difference {
     uint64_t larger_than, at_most;
     uint64_t mask, value;
     pt_flags clear, set;
+    enum tracking tracking;
     unsigned needed;
 };
 
 static struct decode_difference decode_differences[] = {
-    {"x86_64", "the reference has no GLOBAL", 0, UINT64_MAX, BIT(8), BIT(8), 0, PT_GLOBAL, 0},
+    {"x86_64", "the reference has no GLOBAL", 0, UINT64_MAX, BIT(8), BIT(8), 0, PT_GLOBAL, EITHER, 0},
     {"x86_64", "PAT entry 3, PCD and PWT, is DEVICE; the reference reads UNCACHED", 0, UINT64_MAX, BIT(3) | BIT(4),
-     BIT(3) | BIT(4), PT_UNCACHED, PT_DEVICE, 0},
-    {"aarch64", "the reference has no GLOBAL: nG, bit 11, clear", 0, UINT64_MAX, BIT(11), 0, 0, PT_GLOBAL, 0},
-    {"riscv", "the reference has no GLOBAL", 0, UINT64_MAX, BIT(5), BIT(5), 0, PT_GLOBAL, 0},
+     BIT(3) | BIT(4), PT_UNCACHED, PT_DEVICE, EITHER, 0},
+    {"aarch64", "the reference has no GLOBAL: nG, bit 11, clear", 0, UINT64_MAX, BIT(11), 0, 0, PT_GLOBAL, EITHER, 0},
+    {"riscv", "the reference has no GLOBAL", 0, UINT64_MAX, BIT(5), BIT(5), 0, PT_GLOBAL, EITHER, 0},
     {"loongarch64", "D, bit 1, is what the CPU asks for a store; the reference asks W, which is software's", 0,
-     UINT64_MAX, BIT(1) | BIT(8), BIT(1), 0, PT_WRITE, 0},
-    {"loongarch64", "the same: W without D faults", 0, UINT64_MAX, BIT(1) | BIT(8), BIT(8), PT_WRITE, 0, 0},
-    {"loongarch64", "the reference has no GLOBAL: bit 6 of a small page", 0, PT_4K, BIT(6), BIT(6), 0, PT_GLOBAL, 0},
+     UINT64_MAX, BIT(1) | BIT(8), BIT(1), 0, PT_WRITE, EITHER, 0},
+    {"loongarch64", "the same: W without D faults", 0, UINT64_MAX, BIT(1) | BIT(8), BIT(8), PT_WRITE, 0, EITHER, 0},
+    {"loongarch64", "the reference has no GLOBAL: bit 6 of a small page", 0, PT_4K, BIT(6), BIT(6), 0, PT_GLOBAL,
+     EITHER, 0},
     {"loongarch64", "the reference has no GLOBAL: bit 12 of a huge page", PT_4K, UINT64_MAX, BIT(12), BIT(12), 0,
-     PT_GLOBAL, 0},
+     PT_GLOBAL, EITHER, 0},
+    {"x86_64", "the reference does not report A", 0, UINT64_MAX, BIT(5), BIT(5), 0, PT_ACCESSED, TRACKED, 0},
+    {"x86_64", "nor D", 0, UINT64_MAX, BIT(6), BIT(6), 0, PT_DIRTY, TRACKED, 0},
+    {"x86_64", "which waits in bit 58 while the page is not writable", 0, UINT64_MAX, BIT(58), BIT(58), 0, PT_DIRTY,
+     TRACKED, 0},
+    {"aarch64", "the reference does not report AF", 0, UINT64_MAX, BIT(10), BIT(10), 0, PT_ACCESSED, TRACKED, 0},
+    {"aarch64", "nor that DBM, bit 51, makes a page writable", 0, UINT64_MAX, BIT(51), BIT(51), 0, PT_WRITE, TRACKED,
+     0},
+    {"aarch64", "and dirty, when it is no longer read-only", 0, UINT64_MAX, BIT(51) | BIT(7), BIT(51), 0, PT_DIRTY,
+     TRACKED, 0},
+    {"aarch64", "dirty waits in bit 56 while the page is not writable", 0, UINT64_MAX, BIT(56), BIT(56), 0, PT_DIRTY,
+     TRACKED, 0},
+    {"riscv", "the reference does not report A", 0, UINT64_MAX, BIT(6), BIT(6), 0, PT_ACCESSED, TRACKED, 0},
+    {"riscv", "nor D", 0, UINT64_MAX, BIT(7), BIT(7), 0, PT_DIRTY, TRACKED, 0},
 };
 
 /** Raw words with (bits & mask) == value have flags that are nobody's: the descriptor names no such memory type. */
@@ -112,27 +160,28 @@ struct leaf_form {
     uint64_t address; /**< the bits that hold the address, where it stands in the word */
     uint64_t never;
     const char *never_reason;
+    uint64_t tracked; /**< bits of `never` that mean something where accesses are tracked */
 };
 
 static const struct leaf_form leaf_forms[] = {
-    {"x86_64", PT_4K, BIT(0), BIT(0), 0xffffffffff000, 0, ""},
-    {"x86_64", PT_2M, BIT(0) | BIT(7), BIT(0) | BIT(7), 0xfffffffe00000, 0x1fe000, "address bits below 2M"},
+    {"x86_64", PT_4K, BIT(0), BIT(0), 0xffffffffff000, 0, "", 0},
+    {"x86_64", PT_2M, BIT(0) | BIT(7), BIT(0) | BIT(7), 0xfffffffe00000, 0x1fe000, "address bits below 2M", 0},
     {"aarch64", PT_4K, BIT(0) | BIT(1), BIT(0) | BIT(1), 0xfffffffff000, BIT(52) | BIT(51) | BIT(49) | BIT(48),
-     "contiguous hint of one entry; hardware dirty state; address bits beyond 48"},
+     "contiguous hint of one entry; hardware dirty state; address bits beyond 48", BIT(51)},
     {"aarch64", PT_2M, BIT(0) | BIT(1), BIT(0), 0xffffffe00000, BIT(52) | BIT(51) | BIT(49) | BIT(48) | 0x1ff000,
-     "the same; address bits below 2M, nT"},
+     "the same; address bits below 2M, nT", BIT(51)},
     {"riscv", PT_4K, BIT(0) | BIT(1), BIT(0) | BIT(1), 0x3ffffffffffc00, UINT64_C(0x3ff) << 54,
-     "reserved without Svnapot and Svpbmt"},
+     "reserved without Svnapot and Svpbmt", 0},
     {"riscv", PT_4K, BIT(0) | BIT(1) | BIT(2) | BIT(3), BIT(0) | BIT(3), 0x3ffffffffffc00, UINT64_C(0x3ff) << 54,
-     "reserved without Svnapot and Svpbmt"},
+     "reserved without Svnapot and Svpbmt", 0},
     {"riscv", PT_2M, BIT(0) | BIT(1), BIT(0) | BIT(1), 0x3ffffffff80000, (UINT64_C(0x3ff) << 54) | 0x7fc00,
-     "the same; address bits below 2M"},
+     "the same; address bits below 2M", 0},
     {"riscv", PT_2M, BIT(0) | BIT(1) | BIT(2) | BIT(3), BIT(0) | BIT(3), 0x3ffffffff80000,
-     (UINT64_C(0x3ff) << 54) | 0x7fc00, "the same; address bits below 2M"},
+     (UINT64_C(0x3ff) << 54) | 0x7fc00, "the same; address bits below 2M", 0},
     {"loongarch64", PT_4K, BIT(0) | BIT(7), BIT(0) | BIT(7), 0xfffffffff000, (UINT64_C(0x1fff) << 48) | BIT(63),
-     "address bits beyond 48; RPLV"},
+     "address bits beyond 48; RPLV", 0},
     {"loongarch64", PT_2M, BIT(0) | BIT(6) | BIT(7), BIT(0) | BIT(6) | BIT(7), 0xffffffe00000,
-     (UINT64_C(0x1fff) << 48) | BIT(63) | 0x1fe000, "the same; address bits below 2M"},
+     (UINT64_C(0x1fff) << 48) | BIT(63) | 0x1fe000, "the same; address bits below 2M", 0},
 };
 
 /**
@@ -281,15 +330,16 @@ struct counts {
     unsigned rows, entries, refused, skipped;
 };
 
-static uint64_t expected_entry(const char *data, uint64_t page_size, pt_flags flags, uint64_t reference)
+static uint64_t expected_entry(const struct pt_format *format, const char *data, uint64_t page_size, pt_flags flags,
+                               uint64_t reference)
 {
     uint64_t bits = reference;
 
     for (size_t i = 0; i < TESTS_COUNT(entry_differences); i++) {
         struct entry_difference *d = &entry_differences[i];
 
-        if (strcmp(d->data, data) != 0 || page_size <= d->larger_than || page_size > d->at_most ||
-            (flags & d->mask) != d->value)
+        if (strcmp(d->data, data) != 0 || !concerns(d->tracking, format) || page_size <= d->larger_than ||
+            page_size > d->at_most || (flags & d->mask) != d->value)
             continue;
         if (((bits & ~d->clear) | d->set) != bits)
             d->needed++;
@@ -317,7 +367,7 @@ static void check_back_flags(const char *data, const struct row *row, pt_flags g
 static void check_leaf(const struct page_table *pt, const char *data, const struct row *row, uint64_t page_size,
                        pt_flags flags, const char *how)
 {
-    uint64_t expected = expected_entry(data, page_size, flags, row->bits);
+    uint64_t expected = expected_entry(pt->format, data, page_size, flags, row->bits);
     pt_flags expected_flags = format_reads_back(pt->format, flags);
     struct seen seen = look(pt);
     struct pt_mapping mapping;
@@ -419,9 +469,43 @@ static void check_row(const struct pt_format *format, const char *data, const st
     }
 }
 
+/** Of a format, or of the copy of it that keeps track of accesses the other way. */
+static void check_rows(const struct pt_format *format, const char *data, struct met *met)
+{
+    struct counts counts = {0};
+    struct row row = {.line = 1};
+    FILE *file = open_data(data);
+
+    while (read_row(file, &row))
+        check_row(format, data, &row, &counts);
+    fclose(file);
+    print_message("%s%s: %u rows checked (%u without a right skipped); %u entries compared, %u addresses refused\n",
+                  format->name, format->tracks_access ? ", tracking" : "", counts.rows, counts.skipped, counts.entries,
+                  counts.refused);
+    assert_true(counts.rows > 500);
+    assert_true(counts.refused > 0);
+    met->tracked |= format->tracks_access;
+    met->untracked |= !format->tracks_access;
+}
+
+/** The copy of the format that tracks accesses if it does not, or the other way round; false: there is none. */
+static bool track_the_other_way(const struct pt_format *format, struct pt_format *copy)
+{
+#ifdef PT_ONLY_FORMAT
+    (void)format;
+    (void)copy;
+    return false;
+#else
+    *copy = *format;
+    copy->tracks_access = !format->tracks_access;
+    return format_facts(format)->can_track_access;
+#endif
+}
+
 static void check_encoding(const char *data)
 {
     unsigned built = 0;
+    struct met met = {false, false};
 
     for (size_t i = 0; i < TESTS_COUNT(entry_differences); i++)
         entry_differences[i].needed = 0;
@@ -429,27 +513,21 @@ static void check_encoding(const char *data)
         back_differences[i].needed = 0;
 
     for (size_t i = 0; i < formats_count; i++) {
-        struct counts counts = {0};
-        struct row row = {.line = 1};
-        FILE *file;
+        struct pt_format copy;
 
         if (!is_of_family(formats[i], data))
             continue;
         built++;
-        file = open_data(data);
-        while (read_row(file, &row))
-            check_row(formats[i], data, &row, &counts);
-        fclose(file);
-        print_message("%s: %u rows checked (%u without a right skipped); %u entries compared, %u addresses refused\n",
-                      format_facts(formats[i])->name, counts.rows, counts.skipped, counts.entries, counts.refused);
-        assert_true(counts.rows > 500);
-        assert_true(counts.refused > 0);
+        check_rows(formats[i], data, &met);
+        if (track_the_other_way(formats[i], &copy))
+            check_rows(&copy, data, &met);
     }
     if (built == 0)
         skip();
 
     for (size_t i = 0; i < TESTS_COUNT(entry_differences); i++)
-        if (strcmp(entry_differences[i].data, data) == 0 && entry_differences[i].needed == 0)
+        if (strcmp(entry_differences[i].data, data) == 0 && was_met(entry_differences[i].tracking, &met) &&
+            entry_differences[i].needed == 0)
             fail_msg("no entry of %s needs this difference: %s", data, entry_differences[i].reason);
     for (size_t i = 0; i < TESTS_COUNT(back_differences); i++)
         if (strcmp(back_differences[i].data, data) == 0 && back_differences[i].needed == 0)
@@ -458,21 +536,25 @@ static void check_encoding(const char *data)
 
 /* ---- Decoding ---------------------------------------------------------------------------------- */
 
-static bool is_leaf_form(const struct leaf_form *form, const char *data, uint64_t page_size, uint64_t bits)
+static bool is_leaf_form(const struct leaf_form *form, const struct pt_format *format, const char *data,
+                         uint64_t page_size, uint64_t bits)
 {
+    uint64_t never = form->never & ~(format->tracks_access ? form->tracked : 0);
+
     return strcmp(form->data, data) == 0 && form->page_size == page_size && (bits & form->mask) == form->value &&
-           (bits & form->never) == 0;
+           (bits & never) == 0;
 }
 
-static pt_flags expected_flags(const char *data, uint64_t page_size, const struct word *word)
+static pt_flags expected_flags(const struct pt_format *format, const char *data, uint64_t page_size,
+                               const struct word *word)
 {
     pt_flags flags = word->flags;
 
     for (size_t i = 0; i < TESTS_COUNT(decode_differences); i++) {
         struct decode_difference *d = &decode_differences[i];
 
-        if (strcmp(d->data, data) != 0 || page_size <= d->larger_than || page_size > d->at_most ||
-            (word->bits & d->mask) != d->value)
+        if (strcmp(d->data, data) != 0 || !concerns(d->tracking, format) || page_size <= d->larger_than ||
+            page_size > d->at_most || (word->bits & d->mask) != d->value)
             continue;
         if (((flags & ~d->clear) | d->set) != flags)
             d->needed++;
@@ -506,7 +588,7 @@ static void check_word(const struct page_table *pt, const char *data, pt_vaddr v
     pt_paddr paddr;
 
     for (size_t i = 0; i < TESTS_COUNT(leaf_forms); i++)
-        if (is_leaf_form(&leaf_forms[i], data, page_size, word->bits))
+        if (is_leaf_form(&leaf_forms[i], pt->format, data, page_size, word->bits))
             form = &leaf_forms[i];
 
     status = pt_query(pt, vaddr, &mapping);
@@ -533,7 +615,7 @@ static void check_word(const struct page_table *pt, const char *data, pt_vaddr v
         fail_msg("%s word 0x%" PRIx64 ": paddr 0x%" PRIx64 ", expected 0x%" PRIx64, data, word->bits, mapping.paddr,
                  paddr);
 
-    expected = expected_flags(data, page_size, word);
+    expected = expected_flags(pt->format, data, page_size, word);
     ignored = free_flags(data, page_size, word->bits);
     if ((mapping.flags & ~ignored) != (expected & ~ignored))
         fail_msg("%s word 0x%" PRIx64 " as a page of 0x%" PRIx64 ": flags 0x%x, expected 0x%x (0x%x ignored)", data,
@@ -566,7 +648,7 @@ static void check_words(const struct pt_format *format, const char *data, uint64
             if (page_size > PT_4K && strcmp(huge_forms[i].data, data) == 0)
                 word.bits = (word.bits & ~huge_forms[i].clear) | huge_forms[i].set;
         for (size_t i = 0; i < TESTS_COUNT(leaf_forms); i++)
-            is_leaf |= is_leaf_form(&leaf_forms[i], data, page_size, word.bits);
+            is_leaf |= is_leaf_form(&leaf_forms[i], format, data, page_size, word.bits);
         if (!is_leaf) { /* above the last level it would be followed as a table */
             counts->skipped++;
             continue;
@@ -580,31 +662,44 @@ static void check_words(const struct pt_format *format, const char *data, uint64
     tear_down(&f);
 }
 
+static void check_words_of_both_sizes(const struct pt_format *format, const char *data, struct met *met)
+{
+    struct counts small = {0}, huge = {0};
+
+    check_words(format, data, PT_4K, &small);
+    check_words(format, data, PT_2M, &huge);
+    print_message("%s%s: %u words checked as 4K pages (%u are none), %u as 2M pages (%u are none)\n", format->name,
+                  format->tracks_access ? ", tracking" : "", small.rows, small.skipped, huge.rows, huge.skipped);
+    assert_true(small.rows > 50);
+    assert_true(huge.rows > 20);
+    met->tracked |= format->tracks_access;
+    met->untracked |= !format->tracks_access;
+}
+
 static void check_decoding(const char *data)
 {
     unsigned built = 0;
+    struct met met = {false, false};
 
     for (size_t i = 0; i < TESTS_COUNT(decode_differences); i++)
         decode_differences[i].needed = 0;
 
     for (size_t i = 0; i < formats_count; i++) {
-        struct counts small = {0}, huge = {0};
+        struct pt_format copy;
 
         if (!is_of_family(formats[i], data))
             continue;
         built++;
-        check_words(formats[i], data, PT_4K, &small);
-        check_words(formats[i], data, PT_2M, &huge);
-        print_message("%s: %u words checked as 4K pages (%u are none), %u as 2M pages (%u are none)\n",
-                      format_facts(formats[i])->name, small.rows, small.skipped, huge.rows, huge.skipped);
-        assert_true(small.rows > 50);
-        assert_true(huge.rows > 20);
+        check_words_of_both_sizes(formats[i], data, &met);
+        if (track_the_other_way(formats[i], &copy))
+            check_words_of_both_sizes(&copy, data, &met);
     }
     if (built == 0)
         skip();
 
     for (size_t i = 0; i < TESTS_COUNT(decode_differences); i++)
-        if (strcmp(decode_differences[i].data, data) == 0 && decode_differences[i].needed == 0)
+        if (strcmp(decode_differences[i].data, data) == 0 && was_met(decode_differences[i].tracking, &met) &&
+            decode_differences[i].needed == 0)
             fail_msg("no word of %s needs this difference: %s", data, decode_differences[i].reason);
 }
 

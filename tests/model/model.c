@@ -116,7 +116,7 @@ static bool flags_are_good(pt_flags flags)
 
 static bool options_are_good(unsigned options)
 {
-    return (options & ~(PT_ALLOW_HUGE | PT_SKIP_HOLES)) == 0;
+    return (options & ~(PT_ALLOW_HUGE | PT_SKIP_HOLES | PT_NO_SPLIT)) == 0;
 }
 
 static bool is_aligned(uint64_t value, uint64_t size)
@@ -308,6 +308,11 @@ bool model_is_borrowed(const struct model *model, pt_vaddr vaddr)
     return is_borrowed(model, format_translated(model->format, vaddr));
 }
 
+bool model_is_lent(const struct model *model, pt_vaddr vaddr)
+{
+    return model->slots[slot_of(model, format_translated(model->format, vaddr))].lent;
+}
+
 static enum pt_status own_page(const struct model *model, pt_vaddr vaddr, struct model_page **page)
 {
     uint64_t where = format_translated(model->format, vaddr);
@@ -384,14 +389,36 @@ enum pt_status model_query(const struct model *model, pt_vaddr vaddr, struct pt_
 
 /* ---- Regions of what is there ---------------------------------------------------------------------- */
 
-/* A huge page that the region covers only in part: the one place that says what happens to it. */
-static enum pt_status covered_in_part(void)
+/* The page at `index` becomes pages of the next smaller size, which translate alike. */
+static void split_page(struct model *model, size_t index)
 {
-    return PT_MAPPED_TO_HUGE_PAGE;
+    const struct model_page page = model->pages[index];
+    uint64_t size = format_smaller(model->format, page.size);
+    size_t count = (size_t)(page.size / size);
+    struct model_page *pages = calloc(count, sizeof(*pages));
+
+    assert_non_null(pages);
+    for (size_t i = 0; i < count; i++)
+        pages[i] = (struct model_page){page.where + i * size, size, page.paddr + i * size, page.flags};
+    remove_pages(model, index, 1);
+    insert_pages(model, pages, count);
+    free(pages);
 }
 
-/* Check a region to be unmapped or protected; *index and *count are its pages. */
-static enum pt_status pages_of_region(const struct model *model, pt_vaddr vaddr, uint64_t size, unsigned options,
+/* Split what lies across `where`, level by level, until a page begins there (or none is there). */
+static void split_across(struct model *model, uint64_t where)
+{
+    for (;;) {
+        const struct model_page *page = first_page_in(model, where, 1);
+
+        if (!page || page->where == where)
+            return;
+        split_page(model, (size_t)(page - model->pages));
+    }
+}
+
+/* Check a region to be unmapped or protected, and make page boundaries of its ends; *index and *count are its pages. */
+static enum pt_status pages_of_region(struct model *model, pt_vaddr vaddr, uint64_t size, unsigned options,
                                       size_t *index, size_t *count)
 {
     uint64_t smallest = format_smallest(model->format);
@@ -403,8 +430,6 @@ static enum pt_status pages_of_region(const struct model *model, pt_vaddr vaddr,
     if (!region_is_good(model, vaddr, size))
         return PT_BAD_ADDRESS;
 
-    *index = first_page_after(model, where);
-    *count = 0;
     for (uint64_t at = where; at <= last && at >= where;) {
         const struct model_page *page = first_page_in(model, at, 1);
         uint64_t next_slot = (at / slot_size(model) + 1) * slot_size(model);
@@ -412,9 +437,8 @@ static enum pt_status pages_of_region(const struct model *model, pt_vaddr vaddr,
         if (is_borrowed(model, at))
             return PT_SHARED;
         if (page) {
-            if (page->where < where || page->where + (page->size - 1) > last)
-                return covered_in_part();
-            ++*count;
+            if ((options & PT_NO_SPLIT) && (page->where < where || page->where + (page->size - 1) > last))
+                return PT_MAPPED_TO_HUGE_PAGE;
             at = page->where + page->size;
             continue;
         }
@@ -423,6 +447,12 @@ static enum pt_status pages_of_region(const struct model *model, pt_vaddr vaddr,
         page = first_page_in(model, at, next_slot - at);
         at = page ? page->where : next_slot;
     }
+
+    split_across(model, where);
+    split_across(model, last + 1);
+    *index = first_page_after(model, where);
+    for (*count = 0; *index + *count < model->count && model->pages[*index + *count].where <= last;)
+        ++*count;
     return PT_OK;
 }
 
@@ -457,6 +487,120 @@ enum pt_status model_protect_region(struct model *model, pt_vaddr vaddr, uint64_
     for (size_t i = 0; status == PT_OK && i < count; i++)
         model->pages[index + i].flags = format_reads_back(model->format, flags);
     return status;
+}
+
+/* ---- Other page sizes ------------------------------------------------------------------------------ */
+
+enum pt_status model_split(struct model *model, pt_vaddr vaddr, uint64_t page_size)
+{
+    struct model_page *page;
+    enum pt_status status;
+
+    if (page_size == 0 || (page_size & (page_size - 1)) != 0 || (page_size & model->format->page_sizes) == 0)
+        return PT_BAD_SIZE;
+    while ((status = own_page(model, vaddr, &page)) == PT_OK && page->size > page_size)
+        split_page(model, (size_t)(page - model->pages));
+    return status;
+}
+
+/* What is asked of a region whose pages may change their size, or whose tables may go; its size is not 0. */
+static enum pt_status check_own_region(const struct model *model, pt_vaddr vaddr, uint64_t size)
+{
+    uint64_t smallest = format_smallest(model->format);
+    size_t last;
+
+    if (!is_aligned(vaddr, smallest) || !is_aligned(size, smallest))
+        return PT_NOT_ALIGNED;
+    if (!region_is_good(model, vaddr, size))
+        return PT_BAD_ADDRESS;
+    last = slot_of(model, format_translated(model->format, vaddr + (size - 1)));
+    for (size_t i = slot_of(model, format_translated(model->format, vaddr)); i <= last; i++)
+        if (model->slots[i].owner)
+            return PT_SHARED;
+    return PT_OK;
+}
+
+/* The pages from `index` on are, together, one page of `size`. */
+static bool is_larger_page(const struct model *model, size_t index, uint64_t size)
+{
+    const struct model_page *first = &model->pages[index];
+    size_t count = (size_t)(size / first->size);
+
+    if (!is_aligned(first->where, size) || !is_aligned(first->paddr, size) || count > model->count - index)
+        return false;
+    for (size_t i = 1; i < count; i++)
+        if (first[i].where != first->where + i * first->size || first[i].size != first->size ||
+            first[i].paddr != first->paddr + i * first->size || first[i].flags != first->flags)
+            return false;
+    return true;
+}
+
+enum pt_status model_collapse(struct model *model, pt_vaddr vaddr, uint64_t size)
+{
+    uint64_t where = format_translated(model->format, vaddr);
+    uint64_t last = where + (size - 1);
+    enum pt_status status;
+
+    if (size == 0)
+        return PT_OK;
+    status = check_own_region(model, vaddr, size);
+    if (status != PT_OK)
+        return status;
+    FOR_EACH_PAGE_SIZE(small, model->format) {
+        uint64_t large = format_larger(model->format, small);
+        size_t to = first_page_after(model, where);
+        size_t from = to;
+
+        if (large == 0)
+            break;
+        /* in place: what is kept moves down over what has become one page */
+        while (from < model->count) {
+            struct model_page page = model->pages[from];
+            bool in_region = page.where >= where && page.where + (large - 1) <= last;
+            /* the table that was lent stays */
+            bool stays = large >= format_entry_size(model->format, 0) && model->slots[slot_of(model, page.where)].lent;
+
+            if (page.size == small && in_region && !stays && is_larger_page(model, from, large)) {
+                from += (size_t)(large / small);
+                page.size = large;
+            } else {
+                from++;
+            }
+            model->pages[to++] = page;
+        }
+        model->count = to;
+    }
+    return PT_OK;
+}
+
+enum pt_status model_prune(const struct model *model, pt_vaddr vaddr, uint64_t size)
+{
+    return size == 0 ? PT_OK : check_own_region(model, vaddr, size);
+}
+
+size_t model_tables(const struct model *model)
+{
+    size_t tables = 0;
+
+    /* A table of each level, but the root's, for each run of pages that are smaller than the entry that leads to it. */
+    for (unsigned level = 1; level < model->format->levels; level++) {
+        uint64_t span = format_entry_size(model->format, level - 1);
+        bool any = false;
+        uint64_t latest = 0;
+
+        for (size_t i = 0; i < model->count; i++) {
+            if (model->pages[i].size >= span || (any && model->pages[i].where / span == latest))
+                continue;
+            any = true;
+            latest = model->pages[i].where / span;
+            tables++;
+        }
+    }
+    /* What was lent stays, with nothing in it, too. */
+    for (size_t i = 0; i < PT_ROOT_SLOTS; i++)
+        if (model->slots[i].lent && !first_page_in(model, i * slot_size(model), slot_size(model)))
+            tables++;
+    return tables;
 }
 
 /* ---- Sharing --------------------------------------------------------------------------------------- */

@@ -56,13 +56,24 @@ enum pt_status model_map_region_with(struct model *model, pt_vaddr vaddr,
 enum pt_status model_unmap_region(struct model *model, pt_vaddr vaddr, uint64_t size, unsigned options);
 enum pt_status model_protect_region(struct model *model, pt_vaddr vaddr, uint64_t size, pt_flags flags,
                                     unsigned options);
+/** As pt_split, with all the memory that it takes. */
+enum pt_status model_split(struct model *model, pt_vaddr vaddr, uint64_t page_size);
+/** From the smallest pages up: a table's worth of equal, contiguous, aligned ones becomes one of the next size. */
+enum pt_status model_collapse(struct model *model, pt_vaddr vaddr, uint64_t size);
+/** The answer; nothing that the model knows of changes. */
+enum pt_status model_prune(const struct model *model, pt_vaddr vaddr, uint64_t size);
 enum pt_status model_copy_from(struct model *model, struct model *source, pt_vaddr vaddr, uint64_t size);
 
 /** Every page that is visible, borrowed ones too, ascending; to be freed by the caller. */
 struct model_page *model_all(const struct model *model, size_t *count);
 
+/** How many tables it takes to have the model's own pages, and to keep what it lent; the root not included. */
+size_t model_tables(const struct model *model);
+
 /** The address lies in a slot that was borrowed. */
 bool model_is_borrowed(const struct model *model, pt_vaddr vaddr);
+/** The table of its slot was lent. */
+bool model_is_lent(const struct model *model, pt_vaddr vaddr);
 
 /** The address as pt_walk reports it. */
 pt_vaddr model_canonical(const struct model *model, uint64_t where);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Long random sequences of all calls on two tables, one of which borrows from the other, against the
- * model: the same answers, the same translations, the same walk, and every frame back at the end. A few
- * translations are kept as a TLB would keep them: what a flush does not drop must still be allowed.
+ * model: the same answers, the same translations, the same walk, as many tables as they take, and every
+ * frame back at the end. A few translations are kept as a TLB would keep them: what a flush does not drop
+ * must still be allowed.
  *
  * PT_MODEL_SEED runs one seed only, PT_MODEL_STEPS sets the length of a run.
  */
@@ -35,6 +36,11 @@ struct side {
     bool settled; /* a break-before-make has invalidated what was owed before: it may be freed without more */
 };
 
+/* What a run came across, lest a test of nothing passes. */
+struct met {
+    size_t splits, collapses, tables_counted;
+};
+
 struct run {
     const struct pt_format *format;
     struct memory memory;
@@ -43,7 +49,10 @@ struct run {
     uint64_t seed;
     uint64_t step;
     const char *call;
-    size_t answers[PT_SHARED + 1];
+    pt_vaddr split; /* the latest address that pt_split was called with */
+    bool pruned;    /* no table is there that nothing is mapped in, but what was lent */
+    size_t answers[PT_IN_USE + 1];
+    struct met met;
 };
 
 /* ---- What is asked ------------------------------------------------------------------------------- */
@@ -171,8 +180,13 @@ static uint64_t some_size(struct run *run, bool may_be_huge)
 static unsigned some_options(struct run *run, unsigned which)
 {
     if (random_one_in(&run->random, 150))
-        return 4u << random_below(&run->random, 30);
+        return 8u << random_below(&run->random, 29);
     return random_one_in(&run->random, 2) ? which : 0;
+}
+
+static unsigned change_options(struct run *run)
+{
+    return some_options(run, PT_SKIP_HOLES) | (random_one_in(&run->random, 4) ? PT_NO_SPLIT : 0);
 }
 
 /* Frames that are contiguous for some while, then somewhere else: a piece of 2^shift bytes stays together. */
@@ -310,8 +324,12 @@ static bool is_dropped(const struct run *run, const struct pt_flush *flush, cons
     for (unsigned i = 0; i < flush->range_count; i++) {
         uint64_t begin = format_translated(run->format, flush->ranges[i].vaddr);
         uint64_t end = begin + (flush->ranges[i].size - 1);
+        uint64_t step = flush->ranges[i].page_size;
 
-        if (begin <= last && end >= first)
+        /* whoever invalidates one address per page_size hits it */
+        if (begin < first)
+            begin += (first - begin + step - 1) / step * step;
+        if (begin <= last && begin <= end)
             return true;
     }
     return false;
@@ -357,29 +375,134 @@ static void check_tlb(struct run *run, int number)
     for (size_t i = 0; i < CACHED; i++) {
         const struct cached *cached = &side->tlb[i];
         const pt_flags rights = PT_READ | PT_WRITE | PT_EXECUTE | PT_USER;
-        struct pt_mapping now = {.paddr = 0, .page_size = 0, .flags = 0};
+        const uint64_t size = cached->valid ? cached->mapping.page_size : 1;
+        /* the page may have been split since */
+        const uint64_t offsets[] = {0, size / 2, size - 1, random_below(&run->random, size)};
 
         if (!cached->valid)
             continue;
-        REQUIRE(run, number,
-                pt_query(&side->table, cached->vaddr, &now) == PT_OK && now.paddr == cached->mapping.paddr &&
-                    (cached->mapping.flags & rights & ~now.flags) == 0 &&
-                    ((cached->mapping.flags ^ now.flags) & (PT_DEVICE | PT_UNCACHED)) == 0 &&
-                    (cached->mapping.flags & PT_GLOBAL & ~now.flags) == 0,
-                "the TLB still translates 0x%" PRIx64 " to 0x%" PRIx64 ", flags 0x%x", cached->vaddr,
-                cached->mapping.paddr, (unsigned)cached->mapping.flags);
+        for (size_t j = 0; j < TESTS_COUNT(offsets); j++) {
+            struct pt_mapping now = {.paddr = 0, .page_size = 0, .flags = 0};
+
+            REQUIRE(run, number,
+                    pt_query(&side->table, cached->vaddr + offsets[j], &now) == PT_OK &&
+                        now.paddr == cached->mapping.paddr + offsets[j] &&
+                        (cached->mapping.flags & rights & ~now.flags) == 0 &&
+                        ((cached->mapping.flags ^ now.flags) & (PT_DEVICE | PT_UNCACHED)) == 0 &&
+                        (cached->mapping.flags & PT_GLOBAL & ~now.flags) == 0,
+                    "the TLB still translates 0x%" PRIx64 " to 0x%" PRIx64 ", flags 0x%x", cached->vaddr + offsets[j],
+                    cached->mapping.paddr + offsets[j], (unsigned)cached->mapping.flags);
+        }
     }
 }
 
+/* ---- Tables -------------------------------------------------------------------------------------- */
+
+/* Looks for tables with no entry in use on the way to two addresses. */
+struct emptiness {
+    struct run *run;
+    int side;
+    uint64_t first, last; /* translated */
+    size_t below[8];      /* entries in use of the tables on the way of the walk, by level */
+};
+
+static bool enter(void *arg, const struct pt_visit *visit)
+{
+    struct emptiness *emptiness = arg;
+
+    emptiness->below[visit->level]++;
+    emptiness->below[visit->level + 1] = 0;
+    return true;
+}
+
+static bool leave(void *arg, const struct pt_visit *visit)
+{
+    struct emptiness *emptiness = arg;
+    const struct run *run = emptiness->run;
+    const struct model *model = &run->sides[emptiness->side].model;
+    uint64_t where = format_translated(run->format, visit->vaddr);
+    uint64_t last = where + (format_entry_size(run->format, visit->level) - 1);
+    bool on_the_way = (where <= emptiness->first && emptiness->first <= last) ||
+                      (where <= emptiness->last && emptiness->last <= last);
+    bool stays = visit->level == 0 && model_is_lent(model, visit->vaddr);
+
+    REQUIRE(run, emptiness->side, visit->is_leaf || emptiness->below[visit->level + 1] > 0 || !on_the_way || stays,
+            "the empty table at level %u for 0x%" PRIx64 " stays", visit->level + 1, visit->vaddr);
+    return true;
+}
+
+/* The ends of what was unmapped lead to no table that nothing is in. */
+static void check_ends(struct run *run, int number, pt_vaddr vaddr, uint64_t size)
+{
+    struct emptiness emptiness = {.run = run,
+                                  .side = number,
+                                  .first = format_translated(run->format, vaddr),
+                                  .last = format_translated(run->format, vaddr + (size - 1))};
+
+    pt_walk(&run->sides[number].table, SIZE_MAX, enter, leave, &emptiness);
+}
+
+/* All frames that are out are tables that something is mapped in. */
+static void check_tables(struct run *run)
+{
+    size_t needed = 2 * format_root_frames(run->format);
+
+    if (!run->pruned || run->sides[0].flush.retired != PT_NO_FRAME || run->sides[1].flush.retired != PT_NO_FRAME)
+        return;
+    needed += model_tables(&run->sides[0].model) + model_tables(&run->sides[1].model);
+    REQUIRE(run, 0, run->memory.taken == needed, "%zu frames are out, %zu are needed", run->memory.taken, needed);
+    run->met.tables_counted++;
+}
+
+/* Prune all that either table may change, slot by slot. */
+static void prune_everything(struct run *run)
+{
+    uint64_t unit = format_entry_size(run->format, 0);
+
+    run->call = "pt_prune of everything";
+    for (int number = 0; number < 2; number++)
+        for (size_t i = 0; i < format_root_entries(run->format); i++) {
+            pt_vaddr vaddr = i * unit;
+            enum pt_status answer;
+
+            if (run->format->address_space == PT_SIGN_EXTENDED && vaddr > format_lower_last(run->format))
+                vaddr |= format_upper_first(run->format);
+            answer = model_prune(&run->sides[number].model, vaddr, unit);
+            REQUIRE(run, number, pt_prune(&run->sides[number].table, vaddr, unit, &run->sides[number].flush) == answer,
+                    "expected %s", pt_status_name(answer));
+        }
+    run->pruned = true;
+}
+
 /* ---- The calls ----------------------------------------------------------------------------------- */
+
+/* pt_count_tables foretells what pt_map_region answers and takes. */
+static enum pt_status map_region_as_counted(struct run *run, int number, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,
+                                            pt_flags flags, unsigned options)
+{
+    struct side *side = &run->sides[number];
+    size_t count = SIZE_MAX, taken = run->memory.taken, attempts = run->memory.attempts;
+    enum pt_status foretold = pt_count_tables(&side->table, vaddr, paddr, size, flags, options, &count);
+    enum pt_status status;
+
+    REQUIRE(run, number, run->memory.attempts == attempts, "counting allocates");
+    status = pt_map_region(&side->table, vaddr, paddr, size, flags, options, &side->flush);
+    REQUIRE(run, number, status == foretold || (status == PT_NO_MEMORY && foretold == PT_OK), "%s was foretold, not %s",
+            pt_status_name(foretold), pt_status_name(status));
+    REQUIRE(run, number, (count == SIZE_MAX) == (foretold != PT_OK), "*count is written with PT_OK, and only then");
+    REQUIRE(run, number, status != PT_OK || run->memory.taken - taken == count, "%zu frames were foretold, not %zu",
+            count, run->memory.taken - taken);
+    return status;
+}
 
 static enum pt_status call_both(struct run *run, int number, enum pt_status *answer)
 {
     struct side *side = &run->sides[number];
     struct model *model = &side->model;
-    unsigned what = (unsigned)random_below(&run->random, 100);
+    unsigned what = (unsigned)random_below(&run->random, 122);
     uint64_t page_size = some_page_size(run);
     pt_flags flags = some_flags(run);
+    size_t count;
 
     if (what < 30) {
         pt_vaddr vaddr = aligned_vaddr(run, page_size);
@@ -400,6 +523,7 @@ static enum pt_status call_both(struct run *run, int number, enum pt_status *ans
         *answer = model_unmap(model, vaddr, &expected);
         status = pt_unmap(&side->table, vaddr, tell ? &old : NULL, &side->flush);
         REQUIRE(run, number, !tell || same_mapping(&old, &expected), "0x%" PRIx64 " was something else", vaddr);
+        run->pruned &= status != PT_OK;
         return status;
     }
     if (what < 46) {
@@ -439,7 +563,7 @@ static enum pt_status call_both(struct run *run, int number, enum pt_status *ans
             size = UINT64_C(4096) * format_largest(run->format);
         run->call = "pt_map_region";
         *answer = model_map_region(model, vaddr, paddr, size, flags, options);
-        return pt_map_region(&side->table, vaddr, paddr, size, flags, options, &side->flush);
+        return map_region_as_counted(run, number, vaddr, paddr, size, flags, options);
     }
     if (what < 70) {
         unsigned options = some_options(run, PT_ALLOW_HUGE);
@@ -465,16 +589,20 @@ static enum pt_status call_both(struct run *run, int number, enum pt_status *ans
         return pt_map_region_with(&side->table, vaddr, scattered, &scatter, size, flags, options, &side->flush);
     }
     if (what < 82) {
-        unsigned options = some_options(run, PT_SKIP_HOLES);
+        unsigned options = change_options(run);
         uint64_t size = some_size(run, true);
         pt_vaddr vaddr = aligned_vaddr(run, page_size);
+        enum pt_status status;
 
         run->call = "pt_unmap_region";
         *answer = model_unmap_region(model, vaddr, size, options);
-        return pt_unmap_region(&side->table, vaddr, size, options, &side->flush);
+        status = pt_unmap_region(&side->table, vaddr, size, options, &side->flush);
+        if (status == PT_OK && size > 0 && random_one_in(&run->random, 4))
+            check_ends(run, number, vaddr, size);
+        return status;
     }
     if (what < 94) {
-        unsigned options = some_options(run, PT_SKIP_HOLES);
+        unsigned options = change_options(run);
         uint64_t size = some_size(run, true);
         pt_vaddr vaddr = aligned_vaddr(run, page_size);
 
@@ -490,6 +618,38 @@ static enum pt_status call_both(struct run *run, int number, enum pt_status *ans
         run->call = "pt_copy_from";
         *answer = model_copy_from(model, &run->sides[0].model, vaddr, size);
         return pt_copy_from(&side->table, &run->sides[0].table, vaddr, size, &side->flush);
+    }
+    if (what >= 100 && what < 108) {
+        pt_vaddr vaddr = some_vaddr(run);
+
+        run->call = "pt_split";
+        count = model->count;
+        *answer = model_split(model, vaddr, page_size);
+        run->met.splits += model->count > count;
+        run->split = vaddr;
+        return pt_split(&side->table, vaddr, page_size, &side->flush);
+    }
+    if (what >= 108 && what < 118) {
+        uint64_t align = random_one_in(&run->random, 2) ? format_largest(run->format) : some_page_size(run);
+        pt_vaddr vaddr = aligned_vaddr(run, align);
+        uint64_t size = random_one_in(&run->random, 2) ? align : some_size(run, true);
+
+        if (random_one_in(&run->random, 2))
+            vaddr = run->split - (align ? run->split % align : 0);
+
+        run->call = "pt_collapse";
+        count = model->count;
+        *answer = model_collapse(model, vaddr, size);
+        run->met.collapses += model->count < count;
+        return pt_collapse(&side->table, vaddr, size, &side->flush);
+    }
+    if (what >= 118) {
+        pt_vaddr vaddr = aligned_vaddr(run, page_size);
+        uint64_t size = some_size(run, true);
+
+        run->call = "pt_prune";
+        *answer = model_prune(model, vaddr, size);
+        return pt_prune(&side->table, vaddr, size, &side->flush);
     }
     run->call = "pt_query";
     *answer = PT_OK;
@@ -610,10 +770,13 @@ static void one_step(struct run *run)
     for (int i = 0; i < 4; i++)
         fill_tlb(run, side);
 
+    if (random_one_in(&run->random, 40))
+        prune_everything(run);
     /* with some seeds so rarely that a flush becomes "everything" */
     if (random_one_in(&run->random, run->seed % 3 == 0 ? 100 : 5)) {
         settle(run, side);
         check_tlb(run, number);
+        check_tables(run);
     } else if (random_one_in(&run->random, run->seed % 3 == 0 ? 1000 : 20)) {
         memory_release(&run->memory);
         pt_flush_ignore(&side->flush);
@@ -627,8 +790,9 @@ static void one_step(struct run *run)
     }
 }
 
-static void run_seed(const struct pt_format *format, uint64_t seed, uint64_t steps)
+static struct met run_seed(const struct pt_format *format, uint64_t seed, uint64_t steps)
 {
+    struct met met;
     struct run *run = calloc(1, sizeof(*run));
 
     assert_non_null(run);
@@ -636,6 +800,7 @@ static void run_seed(const struct pt_format *format, uint64_t seed, uint64_t ste
     run->seed = seed;
     run->random.state = seed;
     run->call = "pt_create";
+    run->pruned = true;
     memory_init(&run->memory, MEMORY_BASE, MEMORY_FRAMES);
     run->memory.on_flush = drop_from_tlb;
     run->memory.on_flush_arg = run;
@@ -660,9 +825,12 @@ static void run_seed(const struct pt_format *format, uint64_t seed, uint64_t ste
     if (getenv("PT_MODEL_VERBOSE")) {
         for (size_t i = 0; i < TESTS_COUNT(run->answers); i++)
             print_message("%s %zu, ", pt_status_name((enum pt_status)i), run->answers[i]);
-        print_message("seed %" PRIu64 "\n", seed);
+        print_message("%zu splits, %zu collapses, %zu times all tables counted, seed %" PRIu64 "\n", run->met.splits,
+                      run->met.collapses, run->met.tables_counted, seed);
     }
+    met = run->met;
     free(run);
+    return met;
 }
 
 static void answers_and_translates_as_the_model_does(void **state)
@@ -670,13 +838,24 @@ static void answers_and_translates_as_the_model_does(void **state)
     const struct pt_format *format = *state;
     uint64_t seed = number_from_environment("PT_MODEL_SEED", 0);
     uint64_t steps = number_from_environment("PT_MODEL_STEPS", STEPS);
+    struct met all = {0};
 
     if (seed != 0) {
         run_seed(format, seed, steps);
         return;
     }
-    for (seed = 1; seed <= SEEDS; seed++)
-        run_seed(format, seed, steps);
+    for (seed = 1; seed <= SEEDS; seed++) {
+        struct met met = run_seed(format, seed, steps);
+
+        all.splits += met.splits;
+        all.collapses += met.collapses;
+        all.tables_counted += met.tables_counted;
+    }
+    if (steps >= STEPS) {
+        assert_true(all.splits > 0);
+        assert_true(all.collapses > 0);
+        assert_true(all.tables_counted > 0);
+    }
 }
 
 int main(void)

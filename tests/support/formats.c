@@ -13,10 +13,18 @@ const size_t formats_count = TESTS_COUNT(formats);
 static const char *const names[] = {EACH_FORMAT(ITS_NAME, )};
 
 static const struct format_facts facts[] = {
-    {.name = "pt_x86_64", .execute_implies_read = true, .has_memory_types = true, .entry_pa_bits = 52},
-    {.name = "pt_aarch64", .execute_implies_read = true, .has_memory_types = true, .entry_pa_bits = 48},
-    {.name = "pt_sv39", .entry_pa_bits = 56},
-    {.name = "pt_sv48", .entry_pa_bits = 56},
+    {.name = "pt_x86_64",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_aarch64",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .entry_pa_bits = 48,
+     .can_track_access = true},
+    {.name = "pt_sv39", .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv48", .entry_pa_bits = 56, .can_track_access = true},
     {.name = "pt_loongarch64", .has_memory_types = true, .entry_pa_bits = 48, .no_table_at_zero = true},
 };
 

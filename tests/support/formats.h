@@ -26,10 +26,11 @@
 #define TESTS_OF_EACH_FORMAT_WITH(test, set_up, tear_down) EACH_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down)
 #define TEST_OF_FORMAT(format, test, set_up, tear_down) TEST_OF_FORMAT_(format, test, set_up, tear_down)
 #define TEST_OF_FORMAT_(format, test, set_up, tear_down)                                                               \
-    {                                                                                                                  \
-        .name = #test "(" #format ")", .test_func = (test), .setup_func = (set_up), .teardown_func = (tear_down),      \
-        .initial_state = (void *)&(format)                                                                             \
-    }
+    {.name = #test "(" #format ")",                                                                                    \
+     .test_func = (test),                                                                                              \
+     .setup_func = (set_up),                                                                                           \
+     .teardown_func = (tear_down),                                                                                     \
+     .initial_state = (void *)&(format)}
 
 /** What a manual says of a format and its descriptor does not. */
 struct format_facts {
@@ -37,6 +38,7 @@ struct format_facts {
     bool execute_implies_read; /* execute-only does not exist */
     bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
     uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
+    bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
     bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */
 };
 

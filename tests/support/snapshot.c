@@ -33,9 +33,9 @@ void snapshot_end(struct snapshot *snapshot)
 
 bool flush_owes_same(const struct pt_flush *a, const struct pt_flush *b)
 {
-    if (a->format != b->format || a->handler != b->handler || a->ctx != b->ctx || a->everything != b->everything ||
-        a->tables_changed != b->tables_changed || a->barrier != b->barrier || a->retired != b->retired ||
-        a->range_count != b->range_count)
+    if (a->format != b->format || a->handler != b->handler || a->ctx != b->ctx || a->asid != b->asid ||
+        a->global != b->global || a->everything != b->everything || a->tables_changed != b->tables_changed ||
+        a->barrier != b->barrier || a->retired != b->retired || a->range_count != b->range_count)
         return false;
     for (unsigned i = 0; i < a->range_count; i++)
         if (a->ranges[i].vaddr != b->ranges[i].vaddr || a->ranges[i].size != b->ranges[i].size ||
@@ -56,6 +56,7 @@ static bool same_visit(const struct pt_visit *a, const struct pt_visit *b)
 static bool same_fields(const struct page_table *a, const struct page_table *b)
 {
     return a->format == b->format && a->handler == b->handler && a->ctx == b->ctx && a->root == b->root &&
+           a->asid == b->asid && a->has_lent == b->has_lent &&
            memcmp(&a->borrowed, &b->borrowed, sizeof(a->borrowed)) == 0 &&
            memcmp(&a->lent, &b->lent, sizeof(a->lent)) == 0 && memcmp(&a->upper, &b->upper, sizeof(a->upper)) == 0;
 }

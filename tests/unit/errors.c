@@ -335,36 +335,257 @@ static void a_huge_page_is_not_mapped_over_small_ones(void **state)
     }
 }
 
-static void a_huge_page_covered_in_part_is_refused(void **state)
+/* Parts of a huge page of `size` bytes: at each end, in the middle, and from within it beyond its end. */
+#define PARTS 7
+
+struct part {
+    uint64_t offset, size;
+};
+
+static void parts_of(struct part parts[PARTS], uint64_t size, uint64_t page)
+{
+    const struct part all[PARTS] = {{0, page},        {0, size - page},     {page, size - page},    {size - page, page},
+                                    {size / 2, page}, {size / 4, size / 2}, {size - page, 2 * page}};
+
+    memcpy(parts, all, sizeof(all));
+}
+
+static void a_huge_page_covered_in_part_is_not_split_where_that_is_forbidden(void **state)
 {
     struct fixture *fixture = *state;
     struct page_table *table = &fixture->table;
     struct pt_flush *flush = &fixture->flush;
+    const uint64_t page = small(fixture);
     unsigned number = 100;
+    size_t attempts;
 
     have_something(fixture);
+    attempts = fixture->memory->attempts;
     FOR_EACH_PAGE_SIZE(size, fixture->format) {
         pt_vaddr vaddr = place(fixture, number++);
-        const uint64_t page = small(fixture);
-        const struct {
-            uint64_t offset, size;
-        } parts[] = {{0, page},        {0, size - page},     {page, size - page},    {size - page, page},
-                     {size / 2, page}, {size / 4, size / 2}, {size - page, 2 * page}};
+        struct part parts[PARTS];
 
         if (size == page)
             continue;
-        for (size_t i = 0; i < TESTS_COUNT(parts); i++)
-            for (unsigned options = 0; options <= PT_SKIP_HOLES; options += PT_SKIP_HOLES) {
+        parts_of(parts, size, page);
+        for (size_t i = 0; i < PARTS; i++)
+            for (unsigned options = PT_NO_SPLIT; options <= (PT_NO_SPLIT | PT_SKIP_HOLES); options += PT_SKIP_HOLES) {
                 assert_refused(fixture, pt_unmap_region(table, vaddr + parts[i].offset, parts[i].size, options, flush),
                                PT_MAPPED_TO_HUGE_PAGE);
                 assert_refused(fixture,
                                pt_protect_region(table, vaddr + parts[i].offset, parts[i].size, 0, options, flush),
                                PT_MAPPED_TO_HUGE_PAGE);
             }
-        /* from before it into it */
-        assert_refused(fixture, pt_unmap_region(table, vaddr - page, 2 * page, PT_SKIP_HOLES, flush),
+        /* from before it into it; the hole before it is met first */
+        assert_refused(fixture, pt_unmap_region(table, vaddr - page, 2 * page, PT_SKIP_HOLES | PT_NO_SPLIT, flush),
                        PT_MAPPED_TO_HUGE_PAGE);
+        assert_refused(fixture, pt_unmap_region(table, vaddr - page, 2 * page, PT_NO_SPLIT, flush), PT_NOT_MAPPED);
+        /* covered wholly it may change */
+        assert_ok(pt_protect_region(table, vaddr, size, PT_READ, PT_NO_SPLIT, flush));
+        assert_mapped(table, vaddr, PADDR, size, PT_READ);
     }
+    assert_int_equal(fixture->memory->attempts, attempts);
+}
+
+static void a_huge_page_covered_in_part_is_split(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    const uint64_t page = small(fixture);
+    const pt_vaddr vaddr = place(fixture, 50);
+
+    FOR_EACH_PAGE_SIZE(size, fixture->format) {
+        for (unsigned i = 0; i < 2 * PARTS && size > page; i++) {
+            struct part parts[PARTS];
+            pt_vaddr first;
+            uint64_t length;
+
+            parts_of(parts, size, page);
+            first = vaddr + parts[i / 2].offset;
+            length = parts[i / 2].size;
+            assert_ok(pt_map(table, vaddr, PADDR, size, RW, flush));
+            assert_ok(pt_map(table, vaddr + size, 0, page, RW, flush));
+            if (i % 2)
+                assert_ok(pt_protect_region(table, first, length, PT_READ, 0, flush));
+            else
+                assert_ok(pt_unmap_region(table, first, length, 0, flush));
+
+            for (uint64_t offset = 0; offset < size; offset += size / 512) {
+                bool in = offset >= parts[i / 2].offset && offset < parts[i / 2].offset + length;
+                struct pt_mapping found = {0, 0, 0};
+
+                if (in && i % 2 == 0) {
+                    assert_not_mapped(table, vaddr + offset);
+                    continue;
+                }
+                assert_ok(pt_query(table, vaddr + offset, &found));
+                assert_hex_equal(found.paddr, PADDR + offset);
+                assert_int_equal(found.flags, in ? PT_READ : RW);
+                assert_true(found.page_size < size);
+            }
+            assert_ok(pt_unmap_region(table, vaddr, size + page, PT_SKIP_HOLES, flush));
+            pt_flush(flush);
+            assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format));
+        }
+    }
+}
+
+/* ---- PT_BAD_SIZE and others of the calls that change no translation ---------------------------------- */
+
+static bool never_visited(void *arg, const struct pt_visit *visit)
+{
+    (void)arg;
+    (void)visit;
+    fail();
+    return false;
+}
+
+/* The calls that take a region and leave all translations as they are answer the same. */
+static void assert_quiet_region_refused(struct fixture *fixture, pt_vaddr vaddr, uint64_t size, enum pt_status expected)
+{
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    enum pt_status recorded = fixture->format->tracks_access ? expected : PT_BAD_FORMAT;
+
+    assert_refused(fixture, pt_collapse(table, vaddr, size, flush), expected);
+    assert_refused(fixture, pt_prune(table, vaddr, size, flush), expected);
+    assert_refused(fixture, pt_clear_accessed(table, vaddr, size, never_visited, NULL, flush), recorded);
+    assert_refused(fixture, pt_clear_accessed(table, vaddr, size, NULL, NULL, flush), recorded);
+    assert_refused(fixture, pt_clear_dirty(table, vaddr, size, never_visited, NULL, flush), recorded);
+    assert_refused(fixture, pt_clear_dirty(table, vaddr, size, NULL, NULL, flush), recorded);
+}
+
+/* pt_count_tables refuses what pt_map_region does, and keeps its hands off *count. */
+static void assert_count_refused(struct fixture *fixture, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_flags flags,
+                                 unsigned options, enum pt_status expected)
+{
+    size_t count = 77;
+
+    assert_refused(fixture, pt_count_tables(&fixture->table, vaddr, paddr, size, flags, options, &count), expected);
+    assert_int_equal(count, 77);
+    assert_refused(fixture, pt_map_region(&fixture->table, vaddr, paddr, size, flags, options, &fixture->flush),
+                   expected);
+}
+
+static void split_wants_a_page_size_of_the_format_and_a_page(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    const uint64_t page = small(fixture);
+    const uint64_t sizes[] = {0, 1, 3, page + 1, page - 1, 3 * page, page / 2, PT_64K, PT_64G, UINT64_MAX};
+    unsigned number = 100;
+    size_t attempts;
+
+    have_something(fixture);
+    attempts = fixture->memory->attempts;
+    for (size_t i = 0; i < TESTS_COUNT(sizes); i++)
+        assert_refused(fixture, pt_split(table, place(fixture, 101), sizes[i], flush), PT_BAD_SIZE);
+    assert_refused(fixture, pt_split(table, place(fixture, 101), fixture->format->page_sizes, flush), PT_BAD_SIZE);
+    assert_refused(fixture, pt_split(table, UINT64_C(1) << 62, 3, flush), PT_BAD_SIZE);
+    assert_refused(fixture, pt_split(table, UINT64_C(1) << 62, page, flush), PT_BAD_ADDRESS);
+    assert_refused(fixture, pt_split(table, format_lower_last(fixture->format) + 1, page, flush), PT_BAD_ADDRESS);
+    assert_refused(fixture, pt_split(table, place(fixture, 0), page, flush), PT_NOT_MAPPED);
+    assert_refused(fixture, pt_split(table, place(fixture, 100) + page, page, flush), PT_NOT_MAPPED);
+
+    /* no larger than asked for already: nothing to do, at whatever address in it */
+    FOR_EACH_PAGE_SIZE(size, fixture->format) {
+        for (uint64_t larger = size; larger != 0; larger = format_larger(fixture->format, larger)) {
+            assert_refused(fixture, pt_split(table, place(fixture, number), larger, flush), PT_OK);
+            assert_refused(fixture, pt_split(table, place(fixture, number) + size - 1, larger, flush), PT_OK);
+        }
+        number++;
+    }
+    assert_int_equal(fixture->memory->attempts, attempts);
+}
+
+static void calls_that_keep_translations_want_sound_regions(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct pt_format *format = fixture->format;
+    const uint64_t page = small(fixture);
+    const pt_vaddr vaddr = place(fixture, 100);
+    const pt_vaddr lower_end = format_lower_last(format) + 1;
+    const pt_vaddr upper = format_upper_first(format);
+
+    have_something(fixture);
+    assert_quiet_region_refused(fixture, vaddr + 1, page, PT_NOT_ALIGNED);
+    assert_quiet_region_refused(fixture, vaddr, page - 1, PT_NOT_ALIGNED);
+    assert_quiet_region_refused(fixture, vaddr + page / 2, page / 2, PT_NOT_ALIGNED);
+    assert_quiet_region_refused(fixture, (UINT64_C(1) << 62) + 1, page, PT_NOT_ALIGNED);
+    assert_quiet_region_refused(fixture, UINT64_C(1) << 62, page, PT_BAD_ADDRESS);
+    assert_quiet_region_refused(fixture, lower_end, page, PT_BAD_ADDRESS);
+    assert_quiet_region_refused(fixture, lower_end - page, 2 * page, PT_BAD_ADDRESS);
+    assert_quiet_region_refused(fixture, 0, 0 - page, PT_BAD_ADDRESS);
+    if (upper) {
+        assert_quiet_region_refused(fixture, upper - page, 2 * page, PT_BAD_ADDRESS);
+        assert_quiet_region_refused(fixture, 0 - page, 2 * page, PT_BAD_ADDRESS);
+    }
+    for (unsigned bit = format->va_bits; bit < 64; bit++)
+        assert_quiet_region_refused(fixture, vaddr ^ UINT64_C(1) << bit, page, PT_BAD_ADDRESS);
+}
+
+static void counting_refuses_what_mapping_refuses(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t page = small(fixture);
+    const pt_vaddr taken = place(fixture, 100);
+
+    have_something(fixture);
+    for (unsigned options = 0; options <= PT_ALLOW_HUGE; options++) {
+        assert_count_refused(fixture, 1, PADDR, page, RW, options, PT_NOT_ALIGNED);
+        assert_count_refused(fixture, 0, PADDR + 1, page, RW, options, PT_NOT_ALIGNED);
+        assert_count_refused(fixture, 0, PADDR, page + 1, RW, options, PT_NOT_ALIGNED);
+        assert_count_refused(fixture, UINT64_C(1) << 62, PADDR, page, RW, options, PT_BAD_ADDRESS);
+        assert_count_refused(fixture, 0, 0 - page, page, RW, options, PT_BAD_ADDRESS);
+        assert_count_refused(fixture, 0, 0 - page, 2 * page, RW, options, PT_BAD_ADDRESS);
+        assert_count_refused(fixture, 0, PADDR, page, PT_ALL_FLAGS + 1, options, PT_BAD_FLAGS);
+        assert_count_refused(fixture, 0, PADDR, page, PT_ACCESSED, options, PT_BAD_FLAGS);
+        assert_count_refused(fixture, 0, PADDR, page, RW, options | 8, PT_BAD_FLAGS);
+        assert_count_refused(fixture, taken, PADDR, page, RW, options, PT_ALREADY_MAPPED);
+        assert_count_refused(fixture, taken - page, PADDR, 2 * page, RW, options, PT_ALREADY_MAPPED);
+        assert_count_refused(fixture, place(fixture, 101) + page, PADDR, page, RW, options, PT_MAPPED_TO_HUGE_PAGE);
+    }
+}
+
+/* What another table lent is neither split, joined, pruned nor cleared through the copy. */
+static void what_is_borrowed_keeps_its_shape(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_table *table = &fixture->table;
+    struct pt_flush *flush = &fixture->flush;
+    const uint64_t unit = format_entry_size(fixture->format, 0);
+    const uint64_t huge = format_larger(fixture->format, small(fixture));
+    const pt_vaddr vaddr = place(fixture, 3);
+    struct page_table source;
+    struct pt_flush source_flush;
+
+    have_something(fixture);
+    assert_ok(pt_create(&source, fixture->format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&source_flush, &source);
+    assert_ok(pt_map(&source, vaddr, PADDR, huge, RW, &source_flush));
+    assert_ok(pt_map_region(&source, vaddr + huge, PADDR, huge, RW, 0, &source_flush));
+    assert_ok(pt_map(&source, vaddr + 2 * huge, PADDR, small(fixture), RW, &source_flush));
+    assert_ok(pt_unmap(&source, vaddr + 2 * huge, NULL, &source_flush));
+    assert_ok(pt_copy_from(table, &source, vaddr, unit, flush));
+    pt_flush(flush);
+
+    assert_refused(fixture, pt_split(table, vaddr, small(fixture), flush), PT_SHARED);
+    assert_refused(fixture, pt_split(table, vaddr + 3 * huge, small(fixture), flush), PT_SHARED);
+    assert_quiet_region_refused(fixture, vaddr, unit, PT_SHARED);
+    assert_quiet_region_refused(fixture, vaddr + 5 * huge, huge, PT_SHARED);
+    assert_quiet_region_refused(fixture, vaddr - unit, 3 * unit, PT_SHARED);
+    assert_count_refused(fixture, vaddr + 5 * huge, PADDR, huge, RW, 0, PT_SHARED);
+    assert_mapped(table, vaddr, PADDR, huge, RW);
+    assert_mapped(table, vaddr + huge, PADDR, small(fixture), RW);
+
+    pt_flush(&source_flush);
+    assert_ok(pt_unmap_region(&source, vaddr, unit, PT_SKIP_HOLES, &source_flush));
+    pt_flush(&source_flush);
+    memory_release(fixture->memory);
+    pt_destroy(table);
+    pt_destroy(&source);
 }
 
 /* ---- PT_BAD_ADDRESS ---------------------------------------------------------------------------------- */
@@ -641,7 +862,7 @@ static void options_that_do_not_exist_are_refused(void **state)
 
     have_something(fixture);
     for (unsigned bit = 0; bit < 32; bit++)
-        if (((1u << bit) & (PT_ALLOW_HUGE | PT_SKIP_HOLES)) == 0)
+        if (((1u << bit) & (PT_ALLOW_HUGE | PT_SKIP_HOLES | PT_NO_SPLIT)) == 0)
             assert_region_refused(fixture, place(fixture, 100), small(fixture), 1u << bit, PT_BAD_FLAGS);
 }
 
@@ -691,7 +912,7 @@ static void the_first_reason_is_given(void **state)
     assert_refused(fixture, pt_map_region(table, nowhere, 1, 1, bad, 0, flush), PT_BAD_FLAGS);
     assert_refused(fixture, pt_map_region(table, nowhere, 1, 1, RW, 0, flush), PT_NOT_ALIGNED);
     assert_refused(fixture, pt_protect_region(table, nowhere, page, bad, 0, flush), PT_BAD_FLAGS);
-    assert_region_refused(fixture, nowhere, page, 4, PT_BAD_FLAGS);
+    assert_region_refused(fixture, nowhere, page, 8, PT_BAD_FLAGS);
     assert_region_refused(fixture, nowhere, page, 0, PT_NOT_ALIGNED);
     memory_fail_after(fixture->memory, 1);
     assert_refused(fixture, pt_map_region(table, taken - page, PADDR, 2 * page, RW, 0, flush), PT_ALREADY_MAPPED);
@@ -704,6 +925,7 @@ static void a_region_of_no_bytes_is_fine_whatever_else_is_said(void **state)
     const pt_vaddr places[] = {0, place(fixture, 100), 1, UINT64_C(1) << 63, UINT64_MAX};
     struct page_table *table = &fixture->table;
     struct pt_flush *flush = &fixture->flush;
+    size_t count;
 
     have_something(fixture);
     memory_fail_after(fixture->memory, 1);
@@ -714,6 +936,10 @@ static void a_region_of_no_bytes_is_fine_whatever_else_is_said(void **state)
         assert_refused(fixture, pt_unmap_region(table, places[i], 0, 0, flush), PT_OK);
         assert_refused(fixture, pt_protect_region(table, places[i], 0, RW, 0, flush), PT_OK);
         assert_refused(fixture, pt_copy_from(table, table, places[i], 0, flush), PT_OK);
+        assert_quiet_region_refused(fixture, places[i], 0, PT_OK);
+        count = 77;
+        assert_refused(fixture, pt_count_tables(table, places[i], 1, 0, ~(pt_flags)0, ~0u, &count), PT_OK);
+        assert_int_equal(count, 0);
     }
     memory_fail_never(fixture->memory);
 }
@@ -821,6 +1047,27 @@ static void memory_types_that_cannot_be_told_apart_are_refused(void **state)
     REFUSE_WITH(memory_index.normal = format->memory_index.device);
     REFUSE_WITH(memory_index.normal = format->memory_index.uncached);
     REFUSE_WITH(memory_index.device = format->memory_index.uncached);
+}
+
+/* Nobody would set the bits that the descriptor promises to report. */
+static void hardware_that_records_nothing_is_not_said_to(void **state)
+{
+    const struct pt_format *format = *state;
+
+    if (format_facts(format)->can_track_access)
+        return;
+    REFUSE_WITH(tracks_access = true);
+}
+
+/* A huge page is split into those of the next size, which must be there. */
+static void page_sizes_with_a_gap_are_refused(void **state)
+{
+    const struct pt_format *format = *state;
+    const uint64_t middle = format_larger(format, format_smallest(format));
+
+    if (format_larger(format, middle) == 0)
+        return;
+    REFUSE_WITH(page_sizes &= ~middle);
 }
 
 static void too_many_root_bits_are_refused(void **state)
@@ -940,9 +1187,10 @@ static void every_status_has_its_name(void **state)
     NAMED(PT_BAD_FLAGS);
     NAMED(PT_BAD_FORMAT);
     NAMED(PT_SHARED);
+    NAMED(PT_IN_USE);
     assert_int_equal(PT_OK, 0);
     /* UBSan has nothing to say: these are values that the enum's type can hold */
-    assert_string_equal(pt_status_name((enum pt_status)(PT_SHARED + 1)), "?");
+    assert_string_equal(pt_status_name((enum pt_status)(PT_IN_USE + 1)), "?");
     assert_string_equal(pt_status_name((enum pt_status)1000), "?");
     assert_string_equal(pt_status_name((enum pt_status)UINT32_MAX), "?");
 }
@@ -961,7 +1209,12 @@ int main(void)
         TESTS_OF_EACH_FORMAT(nothing_is_mapped_over_a_page),
         TESTS_OF_EACH_FORMAT(regions_that_meet_a_page_anywhere_are_refused),
         TESTS_OF_EACH_FORMAT(a_huge_page_is_not_mapped_over_small_ones),
-        TESTS_OF_EACH_FORMAT(a_huge_page_covered_in_part_is_refused),
+        TESTS_OF_EACH_FORMAT(a_huge_page_covered_in_part_is_not_split_where_that_is_forbidden),
+        TESTS_OF_EACH_FORMAT(a_huge_page_covered_in_part_is_split),
+        TESTS_OF_EACH_FORMAT(split_wants_a_page_size_of_the_format_and_a_page),
+        TESTS_OF_EACH_FORMAT(calls_that_keep_translations_want_sound_regions),
+        TESTS_OF_EACH_FORMAT(counting_refuses_what_mapping_refuses),
+        TESTS_OF_EACH_FORMAT(what_is_borrowed_keeps_its_shape),
         TESTS_OF_EACH_FORMAT(addresses_that_are_not_canonical_are_bad),
         TESTS_OF_EACH_FORMAT(regions_neither_wrap_nor_cross_the_hole),
         TESTS_OF_EACH_FORMAT(copies_neither_wrap_nor_cross_the_hole),
@@ -980,6 +1233,8 @@ int main(void)
         TESTS_OF_EACH_FORMAT_WITH(a_descriptor_without_operations_is_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(a_single_level_and_very_many_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(memory_types_that_cannot_be_told_apart_are_refused, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(hardware_that_records_nothing_is_not_said_to, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(page_sizes_with_a_gap_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(too_many_root_bits_are_refused, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(narrowed_page_sizes_are_honoured, NULL, NULL),
         TESTS_OF_EACH_FORMAT_WITH(narrowed_physical_addresses_are_honoured, NULL, NULL),

@@ -16,8 +16,10 @@ struct bit_facts {
     uint64_t global;      /* of a page of the smallest size */
     uint64_t huge_global;
     bool global_is_clear; /* the bit says "not global" */
-    uint64_t accessed;    /* the hardware sets these two by itself */
-    uint64_t dirty;
+    uint64_t accessed;    /* the hardware sets it by itself, where it tracks accesses */
+    uint64_t dirty_set;   /* and sets these, of a page that may be written ... */
+    uint64_t dirty_clear; /* ... and clears those, when it is written */
+    bool dirty_is_safe;   /* and nothing is wrong with a page that looks like this and may not be written */
 };
 
 static const struct bit_facts bit_facts[] = {
@@ -26,10 +28,28 @@ static const struct bit_facts bit_facts[] = {
      .global = BIT(8),
      .huge_global = BIT(8),
      .accessed = BIT(5),
-     .dirty = BIT(6)},
-    {.name = "pt_aarch64", .valid = BIT(0), .global = BIT(11), .huge_global = BIT(11), .global_is_clear = true},
-    {.name = "pt_sv39", .valid = BIT(0), .global = BIT(5), .huge_global = BIT(5)},
-    {.name = "pt_sv48", .valid = BIT(0), .global = BIT(5), .huge_global = BIT(5)},
+     .dirty_set = BIT(6)},
+    {.name = "pt_aarch64",
+     .valid = BIT(0),
+     .global = BIT(11),
+     .huge_global = BIT(11),
+     .global_is_clear = true,
+     .accessed = BIT(10),
+     .dirty_clear = BIT(7)},
+    {.name = "pt_sv39",
+     .valid = BIT(0),
+     .global = BIT(5),
+     .huge_global = BIT(5),
+     .accessed = BIT(6),
+     .dirty_set = BIT(7),
+     .dirty_is_safe = true},
+    {.name = "pt_sv48",
+     .valid = BIT(0),
+     .global = BIT(5),
+     .huge_global = BIT(5),
+     .accessed = BIT(6),
+     .dirty_set = BIT(7),
+     .dirty_is_safe = true},
     {.name = "pt_loongarch64", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
 };
 
@@ -373,11 +393,50 @@ static void remap_wants_the_alignment_of_the_page_that_is_there(void **state)
     }
 }
 
+/* ---- What the hardware records ------------------------------------------------------------------- */
+
+/** Run the test on the format, or on a copy of it, that tracks accesses, or does not. false: there is no such one. */
+static bool with_tracking(const struct fixture *outer, bool tracks, void (*test)(struct fixture *f))
+{
+    struct pt_format copy = *outer->format;
+    void *inner = (void *)(uintptr_t)outer->format;
+
+    if (copy.tracks_access != tracks) {
+#ifdef PT_ONLY_FORMAT
+        return false; /* there is no other descriptor than the one */
+#endif
+        if (!format_facts(outer->format)->can_track_access)
+            return false;
+        copy.tracks_access = tracks;
+        inner = &copy;
+    }
+    fixture_set_up(&inner);
+    test(inner);
+    fixture_tear_down(&inner);
+    return true;
+}
+
+/** The hardware records in the entry that the page was accessed, dirtied, or both. */
+static void record(const struct bit_facts *facts, uint64_t *slot, pt_flags recorded)
+{
+    if (recorded & PT_ACCESSED)
+        *slot |= facts->accessed;
+    if (recorded & PT_DIRTY)
+        *slot = (*slot | facts->dirty_set) & ~facts->dirty_clear;
+}
+
+/** The entry looks as if the hardware had written to the page, or could have. */
+static bool looks_dirty(const struct bit_facts *facts, uint64_t entry)
+{
+    return (entry & (facts->dirty_set | facts->dirty_clear)) == facts->dirty_set;
+}
+
 /**
- * Accessed and dirty, as the hardware leaves them, survive new flags and die with the old frame. Dirty waits
- * elsewhere while the page is not writable: on CPUs with CET, dirty and read-only is a shadow stack.
+ * Accessed and dirty, as the hardware leaves them, are reported, survive new flags and die with the old frame.
+ * Dirty waits elsewhere while the page is not writable: on x86 CPUs with CET, dirty and read-only is a shadow
+ * stack, on AArch64 it is writable.
  */
-static void what_the_hardware_recorded_survives_protect_but_not_remap(void **state)
+static void check_records(struct fixture *f)
 {
     static const pt_flags ways[][3] = {
         {PT_READ, PT_READ | PT_EXECUTE, PT_READ | PT_USER},
@@ -385,50 +444,127 @@ static void what_the_hardware_recorded_survives_protect_but_not_remap(void **sta
         {PT_READ | PT_WRITE | PT_GLOBAL, PT_READ, 0},
         {0, PT_READ | PT_DEVICE, PT_WRITE | PT_EXECUTE},
     };
-    struct fixture *f = *state;
+    static const pt_flags records[] = {0, PT_ACCESSED, PT_DIRTY, PT_ACCESSED | PT_DIRTY};
     const struct bit_facts *facts = facts_of(f->format);
+    const pt_flags rw = PT_READ | PT_WRITE;
 
-    if (facts->accessed == 0)
-        skip();
     FOR_EACH_PAGE_SIZE(size, f->format) {
-        uint64_t fresh = entry_of(f, 2 * size, size, PT_READ | PT_WRITE);
+        uint64_t fresh = entry_of(f, 2 * size, size, rw);
         pt_vaddr vaddr = some_page(size);
 
-        for (unsigned recorded = 0; recorded < 4; recorded++)
+        for (size_t r = 0; r < TESTS_COUNT(records); r++)
             for (size_t i = 0; i < TESTS_COUNT(ways); i++) {
-                uint64_t bits = (recorded & 1 ? facts->accessed : 0) | (recorded & 2 ? facts->dirty : 0);
+                const pt_flags recorded = records[r];
+                uint64_t accessed = recorded & PT_ACCESSED ? facts->accessed : 0;
+                struct pt_mapping old;
                 struct pt_visit visit;
                 uint64_t *slot;
 
-                assert_ok(pt_map(&f->table, vaddr, size, size, PT_READ | PT_WRITE | PT_USER, &f->flush));
+                assert_ok(pt_map(&f->table, vaddr, size, size, rw | PT_USER, &f->flush));
                 visit = visit_of(&f->table, vaddr, format_level_of(f->format, size));
                 slot = slot_of(f->memory, &visit);
-                *slot |= bits;
-                assert_mapped(&f->table, vaddr, size, size, PT_READ | PT_WRITE | PT_USER);
+                record(facts, slot, recorded);
+                assert_mapped(&f->table, vaddr, size, size, rw | PT_USER | recorded);
 
                 for (size_t j = 0; j < TESTS_COUNT(ways[i]); j++) {
                     if (j == 1)
                         assert_ok(pt_protect_region(&f->table, vaddr, size, ways[i][j], 0, &f->flush));
                     else
                         assert_ok(pt_protect(&f->table, vaddr, ways[i][j], NULL, &f->flush));
-                    assert_mapped(&f->table, vaddr, size, size, format_reads_back(f->format, ways[i][j]));
-                    assert_hex_equal(*slot & facts->accessed, bits & facts->accessed);
-                    assert_hex_equal(*slot & facts->dirty, ways[i][j] & PT_WRITE ? bits & facts->dirty : 0);
+                    assert_mapped(&f->table, vaddr, size, size, format_reads_back(f->format, ways[i][j]) | recorded);
+                    assert_hex_equal(*slot & facts->accessed, accessed);
+                    if (ways[i][j] & PT_WRITE)
+                        assert_int_equal(looks_dirty(facts, *slot), (recorded & PT_DIRTY) != 0);
+                    else if (!facts->dirty_is_safe)
+                        assert_false(looks_dirty(facts, *slot));
+                    visit = visit_of(&f->table, vaddr, format_level_of(f->format, size));
+                    assert_hex_equal(visit.mapping.flags, format_reads_back(f->format, ways[i][j]) | recorded);
                 }
-                assert_ok(pt_protect(&f->table, vaddr, PT_READ | PT_WRITE, NULL, &f->flush));
-                assert_hex_equal(*slot & (facts->accessed | facts->dirty), bits);
+                assert_ok(pt_protect(&f->table, vaddr, rw, NULL, &f->flush));
+                assert_hex_equal(*slot & facts->accessed, accessed);
+                assert_int_equal(looks_dirty(facts, *slot), (recorded & PT_DIRTY) != 0);
 
-                assert_ok(pt_remap(&f->table, vaddr, 2 * size, PT_READ | PT_WRITE, NULL, &f->flush));
+                assert_ok(pt_remap(&f->table, vaddr, 2 * size, rw, NULL, &f->flush));
                 assert_hex_equal(*slot, fresh);
-                *slot |= bits;
+                record(facts, slot, recorded);
                 assert_ok(pt_protect(&f->table, vaddr, PT_READ, NULL, &f->flush));
                 assert_ok(pt_remap(&f->table, vaddr, 3 * size, PT_READ, NULL, &f->flush));
-                assert_ok(pt_remap(&f->table, vaddr, 2 * size, PT_READ | PT_WRITE, NULL, &f->flush));
+                assert_mapped(&f->table, vaddr, 3 * size, size, PT_READ);
+                assert_ok(pt_remap(&f->table, vaddr, 2 * size, rw, NULL, &f->flush));
                 assert_hex_equal(*slot, fresh);
-                assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+
+                record(facts, slot, recorded);
+                assert_ok(pt_unmap(&f->table, vaddr, &old, &f->flush));
+                assert_hex_equal(old.flags, rw | recorded);
                 pt_flush_ignore(&f->flush);
             }
     }
+}
+
+static void what_the_hardware_recorded_survives_protect_but_not_remap(void **state)
+{
+    if (!with_tracking(*state, true, check_records))
+        skip();
+}
+
+/** New mappings have nothing recorded. */
+static void check_fresh(struct fixture *f)
+{
+    const struct bit_facts *facts = facts_of(f->format);
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        for (pt_flags flags = 0; flags <= PT_ALL_FLAGS; flags++) {
+            uint64_t entry = entry_of(f, size, size, flags);
+
+            assert_hex_equal(entry & facts->accessed, 0);
+            if (flags & RIGHTS)
+                assert_false(looks_dirty(facts, entry));
+        }
+    }
+}
+
+static void new_mappings_are_neither_accessed_nor_dirty_where_that_is_tracked(void **state)
+{
+    if (!with_tracking(*state, true, check_fresh))
+        skip();
+}
+
+/**
+ * Where nobody tracks, CPUs would fault on a clear bit, or waste time setting it: what may be used is accessed,
+ * what may be written is dirty, and neither is ever reported or cleared.
+ */
+static void check_untracked(struct fixture *f)
+{
+    const struct bit_facts *facts = facts_of(f->format);
+
+    FOR_EACH_PAGE_SIZE(size, f->format) {
+        for (pt_flags flags = 0; flags <= PT_ALL_FLAGS; flags++) {
+            pt_vaddr vaddr = some_page(size);
+            struct pt_visit visit;
+
+            assert_ok(pt_map(&f->table, vaddr, size, size, flags, &f->flush));
+            assert_mapped(&f->table, vaddr, size, size, format_reads_back(f->format, flags));
+            visit = visit_of(&f->table, vaddr, format_level_of(f->format, size));
+            if (flags & RIGHTS)
+                assert_hex_equal(visit.bits & facts->accessed, facts->accessed);
+            if (flags & PT_WRITE)
+                assert_true(looks_dirty(facts, visit.bits));
+            assert_ok(pt_protect(&f->table, vaddr, PT_READ | PT_WRITE, NULL, &f->flush));
+            assert_mapped(&f->table, vaddr, size, size, PT_READ | PT_WRITE);
+            assert_ok(pt_protect(&f->table, vaddr, flags, NULL, &f->flush));
+            assert_mapped(&f->table, vaddr, size, size, format_reads_back(f->format, flags));
+            assert_status(pt_clear_accessed(&f->table, vaddr, size, NULL, NULL, &f->flush), PT_BAD_FORMAT);
+            assert_status(pt_clear_dirty(&f->table, vaddr, size, NULL, NULL, &f->flush), PT_BAD_FORMAT);
+            assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
+            pt_flush_ignore(&f->flush);
+        }
+    }
+}
+
+static void nothing_recorded_is_reported_where_it_is_not_tracked(void **state)
+{
+    if (!with_tracking(*state, false, check_untracked))
+        skip();
 }
 
 /* ---- Other memory-type indices ------------------------------------------------------------------ */
@@ -638,6 +774,8 @@ int main(void)
         TESTS_OF_EACH_FORMAT(remap_changes_address_and_flags),
         TESTS_OF_EACH_FORMAT(remap_wants_the_alignment_of_the_page_that_is_there),
         TESTS_OF_EACH_FORMAT(what_the_hardware_recorded_survives_protect_but_not_remap),
+        TESTS_OF_EACH_FORMAT(new_mappings_are_neither_accessed_nor_dirty_where_that_is_tracked),
+        TESTS_OF_EACH_FORMAT(nothing_recorded_is_reported_where_it_is_not_tracked),
         TESTS_OF_EACH_FORMAT(any_memory_type_index_has_its_bits_at_every_level),
         TESTS_OF_EACH_FORMAT(no_access_faults_at_every_level),
         TESTS_OF_EACH_FORMAT(no_access_to_frame_zero_is_still_a_mapping),

@@ -22,6 +22,7 @@ start:
     add     x0, x0, :lo12:vectors
     msr     vbar_el1, x0
     isb
+    bl      machine_set_up
     bl      kernel_main             // does not return
 
 /*

@@ -8,8 +8,10 @@
 #define RAM_SIZE (UINT64_C(256) << 20)
 #define PL011 UINT64_C(0x09000000)
 
+static struct pt_format format; /* pt_aarch64, and what this CPU can do */
+
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &pt_aarch64;
+const struct pt_format *const machine_format = &format;
 const uintptr_t machine_linear_offset = 0;
 
 const struct machine_region machine_regions[] = {
@@ -22,6 +24,8 @@ const bool machine_shows_no_execute = true;
 const bool machine_guards_user_pages = true; /* by FEAT_PAN, which "max" has */
 const bool machine_remap_invalidates = true; /* another output address asks for break-before-make */
 const bool machine_translate_reads = false;
+const bool machine_has_asids = true;
+const bool machine_tracks_access = true; /* by FEAT_HAFDBS, which "max" has */
 
 /* ---- Serial line and exit ------------------------------------------------------------------------ */
 
@@ -59,14 +63,29 @@ _Noreturn void machine_exit(bool passed)
 #define PAN "S3_0_C4_C2_3" /* PSTATE.PAN by number: not all assembler targets know the name */
 #define PAN_ON (UINT64_C(1) << 22)
 
+void machine_set_up(void); /* called by boot.S */
+
+void machine_set_up(void)
+{
+    format = pt_aarch64;
+    format.bbm_level = pt_aarch64_bbm_level(READ_REGISTER("id_aa64mmfr2_el1"));
+}
+
 /*
  * On real hardware memory that was written with the caches off, tables among it, must be invalidated by address
  * (DC IVAC) before they are on, and what was written with them on be cleaned before they are off. QEMU has none.
  */
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
+    uint64_t tcr = pt_aarch64_tcr(READ_REGISTER("id_aa64mmfr0_el1"));
+
+    if (lower->format->tracks_access) {
+        if (!pt_aarch64_can_track_access(READ_REGISTER("id_aa64mmfr1_el1")))
+            kernel_panic("no FEAT_HAFDBS", READ_REGISTER("id_aa64mmfr1_el1"), 0, 0);
+        tcr |= PT_AARCH64_TCR_HA | PT_AARCH64_TCR_HD;
+    }
     WRITE_REGISTER("mair_el1", PT_AARCH64_MAIR);
-    WRITE_REGISTER("tcr_el1", pt_aarch64_tcr(READ_REGISTER("id_aa64mmfr0_el1")));
+    WRITE_REGISTER("tcr_el1", tcr);
     pt_hw_load_root_lower(lower);
     pt_hw_load_root_upper(upper);
     pt_hw_invalidate_all();
@@ -74,6 +93,11 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
     WRITE_REGISTER("sctlr_el1", (READ_REGISTER("sctlr_el1") | PT_AARCH64_SCTLR_ON) & ~PT_AARCH64_SCTLR_WXN);
     WRITE_REGISTER(PAN, PAN_ON); /* keep the kernel off user pages */
     __asm__ volatile("isb" : : : "memory");
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    pt_hw_load_root_lower(lower);
 }
 
 void machine_disable_mmu(void)

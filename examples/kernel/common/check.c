@@ -64,6 +64,13 @@ bool faults(enum access access, pt_vaddr vaddr)
     return result.faulted && result.vaddr == vaddr;
 }
 
+uint64_t page_size_at(const struct page_table *table, pt_vaddr vaddr)
+{
+    struct pt_mapping mapping;
+
+    return pt_query(table, vaddr, &mapping) == PT_OK ? mapping.page_size : 0;
+}
+
 void drop_tlb(void)
 {
     pt_hw_invalidate_begin();

@@ -30,6 +30,9 @@ void map_page(struct kernel *kernel, pt_vaddr vaddr, pt_paddr paddr, uint64_t pa
 void unmap_page(struct kernel *kernel, pt_vaddr vaddr);
 void protect_page(struct kernel *kernel, pt_vaddr vaddr, pt_flags flags);
 
+/* The size of the page that holds vaddr, 0 if none does. */
+uint64_t page_size_at(const struct page_table *table, pt_vaddr vaddr);
+
 bool reads(pt_vaddr vaddr, uint64_t wanted);
 bool writes(pt_vaddr vaddr, uint64_t value);
 /* Whether the access faults, and the CPU names the right address. */

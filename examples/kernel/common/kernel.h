@@ -52,6 +52,9 @@ extern const struct pt_handler kernel_handler;
 /* main.c: map all that the kernel uses, paddr to paddr, with the largest pages that fit. */
 void kernel_map_linear(struct page_table *table);
 
+/* main.c: from now on *table translates; but for the upper half where that has a root of its own. */
+void kernel_run_on(struct kernel *kernel, const struct page_table *table);
+
 /* The checks; each leaves nothing mapped, and ends the run when it sees a wrong result. main.c has their order. */
 
 /* check_table.c */
@@ -70,6 +73,15 @@ void check_remap(struct kernel *kernel);
 /* check_flush.c */
 void check_holes(struct kernel *kernel);
 void check_flush(struct kernel *kernel);
+
+/* check_reshape.c */
+void check_reshape(struct kernel *kernel);
+
+/* check_records.c */
+void check_records(struct kernel *kernel);
+
+/* check_asid.c */
+void check_asid(struct kernel *kernel);
 
 /* check_random.c: so many pages, of these sizes, OR-ed */
 void check_random(struct kernel *kernel, size_t pages, uint64_t sizes);

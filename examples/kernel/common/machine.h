@@ -50,10 +50,21 @@ void machine_put_char(char c);
 _Noreturn void machine_exit(bool passed);
 
 /*
- * Load the roots and turn the MMU on. `upper` is the table of the upper half where it has a root of its
- * own (PT_EITHER_HALF: AArch64's TTBR1); elsewhere it is the same table as `lower`.
+ * Load the roots, and turn the MMU on unless it is; nothing of other tables is in the TLB then. `upper` is the
+ * table of the upper half where it has a root of its own (PT_EITHER_HALF: AArch64's TTBR1); elsewhere it is
+ * the same table as `lower`. If the format of `lower` tracks accesses, the hardware is told to record them.
  */
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper);
+
+/*
+ * Another table for the lower half, with its ASID: nothing is dropped from the TLB. It shows one address space
+ * each, then, unless there are no ASIDs.
+ */
+void machine_load_root(const struct page_table *lower);
+extern const bool machine_has_asids;
+
+/* The hardware can be made to set accessed and dirty bits. */
+extern const bool machine_tracks_access;
 
 /*
  * Back to what was before machine_enable_mmu: MMU off, or the boot table. When it returns, neither

@@ -29,6 +29,11 @@ void kernel_map_linear(struct page_table *table)
         map_identity(table, region->paddr, region->paddr + region->size, region->flags);
 }
 
+void kernel_run_on(struct kernel *of, const struct page_table *table)
+{
+    machine_enable_mmu(table, kernel_has_two_roots(of) ? &of->high : table);
+}
+
 static void show_address_space(const struct page_table *table)
 {
     print("\naddress space, in %lu tables:\n", kernel.tables);
@@ -52,7 +57,7 @@ _Noreturn void kernel_main(void)
     linear_tables = kernel.tables;
     show_address_space(&kernel.table);
 
-    machine_enable_mmu(&kernel.table, kernel_has_two_roots(&kernel) ? &kernel.high : &kernel.table);
+    kernel_run_on(&kernel, &kernel.table);
     check_linear_map(&kernel);
     check_alias(&kernel);
     check_unmap(&kernel);
@@ -63,6 +68,9 @@ _Noreturn void kernel_main(void)
     check_region(&kernel);
     check_holes(&kernel);
     check_flush(&kernel);
+    check_reshape(&kernel);
+    check_records(&kernel);
+    check_asid(&kernel);
     check_random(&kernel, 1000, UINT64_C(1) << machine_format->page_shift);
     check_random(&kernel, 2400, machine_format->page_sizes);
     check_destroy(&kernel);

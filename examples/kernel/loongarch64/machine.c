@@ -33,6 +33,8 @@ const bool machine_shows_no_execute = false;  /* QEMU 10.0 does not come back fr
 const bool machine_guards_user_pages = false; /* PLV0 may use what PLV3 may, unless the leaf has RPLV */
 const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = false;
+const bool machine_has_asids = true;
+const bool machine_tracks_access = false;
 
 /* ---- Serial line and exit ------------------------------------------------------------------------ */
 
@@ -126,10 +128,16 @@ void machine_set_up_mmu(void)
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
     pt_hw_publish();
-    pt_hw_load_root_lower(lower);
+    machine_load_root(lower);
     pt_hw_load_root_upper(upper);
     pt_hw_invalidate_all();
     pt_hw_invalidate_end();
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    WRITE_CSR(PT_LOONGARCH_CSR_ASID, lower->asid == PT_NO_ASID ? 0 : lower->asid);
+    pt_hw_load_root_lower(lower);
 }
 
 void machine_disable_mmu(void)

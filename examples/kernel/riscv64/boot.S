@@ -40,7 +40,7 @@ boot_start:
     csrw pmpcfg0, t0
 
     /* Hardware is not to set accessed and dirty bits (menvcfg.ADUE): it faults where they are clear, so
-     * that the checks see that the library sets them. */
+     * that the checks see that the library sets them. machine_enable_mmu turns it on where a format wants it. */
     csrw menvcfg, zero
 
     /* Supervisor mode takes its own exceptions. */
@@ -69,7 +69,17 @@ park:
     j park
 
     .balign 4
-machine_mode_trap: /* nothing is meant to come here */
+machine_mode_trap: /* what is meant to come here asks for menvcfg = a0, and gets back what it is then */
+    csrr t0, mcause
+    li t1, CAUSE_ECALL_S
+    bne t0, t1, 1f
+    csrw menvcfg, a0
+    csrr a0, menvcfg
+    csrr t0, mepc
+    addi t0, t0, 4
+    csrw mepc, t0
+    mret
+1:
     li t0, EXIT_DEVICE
     li t1, EXIT_FAILED
     sw t1, (t0)

@@ -25,6 +25,8 @@ const bool machine_shows_no_execute = true;
 const bool machine_guards_user_pages = true;
 const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
+const bool machine_has_asids = true;
+const bool machine_tracks_access = true; /* by Svadu, which "rv64" has */
 
 /* ---- Serial line, exit ------------------------------------------------------------------------- */
 
@@ -51,15 +53,35 @@ _Noreturn void machine_exit(bool passed)
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 
+/* Only machine mode, boot.S, can write menvcfg. Under firmware it is SBI's FWFT that turns ADUE on. */
+static void set_menvcfg(uint64_t menvcfg)
+{
+    register uint64_t value __asm__("a0") = menvcfg;
+
+    __asm__ volatile("ecall" : "+r"(value) : : "t0", "t1", "memory");
+    if (value != menvcfg)
+        kernel_panic("menvcfg, the hart does not have these bits", menvcfg, 0, 0);
+}
+
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
     uint64_t satp;
 
     (void)upper; /* one root for both halves */
+    set_menvcfg(lower->format->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0);
     pt_hw_load_root(lower);
     __asm__ volatile("csrr %0, satp" : "=r"(satp));
     if (satp != pt_riscv_satp(lower, 0))
         kernel_panic("satp, the hart does not have this mode", satp, 0, 0);
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    /* Not pt_hw_load_root, which forgets everything. */
+    __asm__ volatile("csrw satp, %0"
+                     :
+                     : "r"(pt_riscv_satp(lower, lower->asid == PT_NO_ASID ? 0 : lower->asid))
+                     : "memory");
 }
 
 void machine_disable_mmu(void)

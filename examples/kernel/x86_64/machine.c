@@ -17,6 +17,8 @@ const bool machine_shows_no_execute = true;
 const bool machine_guards_user_pages = true;
 const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
+const bool machine_has_asids = false; /* QEMU has no PCIDs */
+const bool machine_tracks_access = true;
 
 /* ---- Serial line, exit ------------------------------------------------------------------------- */
 
@@ -75,6 +77,12 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     cr4 |= PT_X86_64_CR4_PGE | PT_X86_64_CR4_SMEP | PT_X86_64_CR4_SMAP;
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+    pt_hw_invalidate_all(); /* what was global under another root is still there */
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    pt_hw_load_root(lower);
 }
 
 void machine_disable_mmu(void)

@@ -37,6 +37,8 @@ extern "C" {
 #define PT_AARCH64_TCR_EPD0 (UINT64_C(1) << 7)    /* the lower half has no table: every address faults */
 #define PT_AARCH64_TCR_EPD1 (UINT64_C(1) << 23)   /* the upper half has none */
 #define PT_AARCH64_TCR_IPS(ips) ((uint64_t)(ips) << 32)
+#define PT_AARCH64_TCR_HA (UINT64_C(1) << 39) /* FEAT_HAFDBS: hardware sets the accessed flag ... */
+#define PT_AARCH64_TCR_HD (UINT64_C(1) << 40) /* ... and, with HA, the dirty state: pt_format.tracks_access */
 
 /** ID_AA64MMFR0_EL1.PARange, and TCR_EL1.IPS in the same code, that mean 48 bits. */
 #define PT_AARCH64_PARANGE_48 5
@@ -75,6 +77,18 @@ static inline uint8_t pt_aarch64_pa_bits(uint64_t id_aa64mmfr0)
     }
 }
 
+/** FEAT_BBM level, given ID_AA64MMFR2_EL1: for pt_format.bbm_level. Of several CPUs the lowest counts. */
+static inline uint8_t pt_aarch64_bbm_level(uint64_t id_aa64mmfr2)
+{
+    return (uint8_t)(id_aa64mmfr2 >> 52 & 0xf);
+}
+
+/** TCR_EL1.HA and HD are there, given ID_AA64MMFR1_EL1 (HAFDBS): with both set, pt_format.tracks_access may be. */
+static inline bool pt_aarch64_can_track_access(uint64_t id_aa64mmfr1)
+{
+    return (id_aa64mmfr1 & 0xf) >= 2;
+}
+
 /* ---- SCTLR_EL1 ---------------------------------------------------------------------------------- */
 
 #define PT_AARCH64_SCTLR_M (UINT64_C(1) << 0)
@@ -99,7 +113,11 @@ static inline uint8_t pt_aarch64_pa_bits(uint64_t id_aa64mmfr0)
 #if defined(__aarch64__)
 
 /** The any-level forms of TLBI drop the copies of upper levels, too. */
-#define PT_HW_TABLES_NEED_ALL 0
+static inline bool pt_hw_needs_all(const struct pt_flush *flush)
+{
+    (void)flush;
+    return false;
+}
 
 /** Make new entries visible to the table walkers of all CPUs, and let this one's next instruction use them. */
 static inline void pt_hw_publish(void)
@@ -114,15 +132,29 @@ static inline void pt_hw_invalidate_begin(void)
     __asm__ volatile("dsb ishst" ::: "memory");
 }
 
-/** On every CPU of the inner shareable domain, for every ASID and for global pages. */
-static inline void pt_hw_invalidate(pt_vaddr vaddr, bool tables)
+/** On every CPU of the inner shareable domain. The forms by VA without ASID reach global pages, too. */
+static inline void pt_hw_invalidate(pt_vaddr vaddr, uint32_t asid, bool global, bool tables)
 {
     uint64_t operand = PT_AARCH64_TLBI_VA(vaddr);
 
-    if (tables)
-        __asm__ volatile("tlbi vaae1is, %0" ::"r"(operand) : "memory");
-    else
-        __asm__ volatile("tlbi vaale1is, %0" ::"r"(operand) : "memory");
+    if (global || asid == PT_NO_ASID) {
+        if (tables)
+            __asm__ volatile("tlbi vaae1is, %0" ::"r"(operand) : "memory");
+        else
+            __asm__ volatile("tlbi vaale1is, %0" ::"r"(operand) : "memory");
+    } else {
+        operand |= PT_AARCH64_TLBI_ASID(asid);
+        if (tables)
+            __asm__ volatile("tlbi vae1is, %0" ::"r"(operand) : "memory");
+        else
+            __asm__ volatile("tlbi vale1is, %0" ::"r"(operand) : "memory");
+    }
+}
+
+/** All of one ASID that is not global. */
+static inline void pt_hw_invalidate_asid(uint32_t asid)
+{
+    __asm__ volatile("tlbi aside1is, %0" ::"r"(PT_AARCH64_TLBI_ASID(asid)) : "memory");
 }
 
 static inline void pt_hw_invalidate_all(void)
@@ -138,12 +170,29 @@ static inline void pt_hw_invalidate_end(void)
                          : "memory");
 }
 
-/** TTBR0_EL1, addresses that begin with zeros. ASID 0; invalidates nothing. */
+/** This CPU is at EL1, its MMU is on, and it translates by *pt. */
+static inline bool pt_hw_is_live(const struct page_table *pt)
+{
+    const uint64_t address = UINT64_C(0x0000fffffffffffe);
+    uint64_t el, sctlr, lower, upper;
+
+    __asm__ volatile("mrs %0, currentel" : "=r"(el));
+    if (el >> 2 != 1)
+        return false;
+    __asm__ volatile("mrs %0, sctlr_el1" : "=r"(sctlr));
+    __asm__ volatile("mrs %0, ttbr0_el1" : "=r"(lower));
+    __asm__ volatile("mrs %0, ttbr1_el1" : "=r"(upper));
+    return (sctlr & PT_AARCH64_SCTLR_M) && ((lower & address) == pt_root(pt) || (upper & address) == pt_root(pt));
+}
+
+/** TTBR0_EL1, addresses that begin with zeros, with the ASID of the table or 0. Invalidates nothing. */
 static inline void pt_hw_load_root_lower(const struct page_table *pt)
 {
+    uint64_t ttbr = pt_root(pt) | (pt->asid == PT_NO_ASID ? 0 : PT_AARCH64_TTBR_ASID(pt->asid));
+
     pt_hw_publish();
     __asm__ volatile("msr ttbr0_el1, %0\n\t"
-                     "isb" ::"r"(pt_root(pt))
+                     "isb" ::"r"(ttbr)
                      : "memory");
 }
 

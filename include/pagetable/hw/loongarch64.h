@@ -104,7 +104,10 @@ extern "C" {
  * No CPU caches upper levels here. But where a table was, the TLB may hold entries with V = 0 of any of its
  * pages, and a huge page that takes its place would be invalidated at one address only.
  */
-#define PT_HW_TABLES_NEED_ALL 1
+static inline bool pt_hw_needs_all(const struct pt_flush *flush)
+{
+    return flush->tables_changed;
+}
 
 static inline void pt_hw_publish(void)
 {
@@ -117,19 +120,30 @@ static inline void pt_hw_invalidate_begin(void)
 }
 
 /**
- * The pair of pages that vaddr lies in (a TLB entry holds two), if global or of the ASID that this CPU
- * has in CSR.ASID. No form of INVTLB takes an address in every address space: a kernel that uses ASIDs
- * and changes the table of another one than its own needs a flush_tlb that knows the table's ASID
- * (op 0x6 with that), or that uses pt_hw_invalidate_all.
+ * The pair of pages that vaddr lies in (a TLB entry holds two). No form of INVTLB takes an address in every
+ * address space: without an ASID it is that of CSR.ASID, and global pages. A kernel that uses ASIDs names
+ * the table's by pt_set_asid, or has a flush_tlb that uses pt_hw_invalidate_all.
  */
-static inline void pt_hw_invalidate(pt_vaddr vaddr, bool tables)
+static inline void pt_hw_invalidate(pt_vaddr vaddr, uint32_t asid, bool global, bool tables)
 {
-    uint64_t asid;
+    uint64_t operand = asid;
 
     (void)tables;
-    __asm__ volatile("csrrd %0, %1" : "=r"(asid) : "i"(PT_LOONGARCH_CSR_ASID));
-    __asm__ volatile("invtlb %0, %1, %2" ::"i"(PT_LOONGARCH_INVTLB_GLOBAL_OR_ASID_VADDR), "r"(asid & 0x3ff), "r"(vaddr)
-                     : "memory");
+    if (asid == PT_NO_ASID)
+        __asm__ volatile("csrrd %0, %1" : "=r"(operand) : "i"(PT_LOONGARCH_CSR_ASID));
+    operand &= 0x3ff;
+    if (global || asid == PT_NO_ASID)
+        __asm__ volatile("invtlb %0, %1, %2" ::"i"(PT_LOONGARCH_INVTLB_GLOBAL_OR_ASID_VADDR), "r"(operand), "r"(vaddr)
+                         : "memory");
+    else
+        __asm__ volatile("invtlb %0, %1, %2" ::"i"(PT_LOONGARCH_INVTLB_ASID_VADDR), "r"(operand), "r"(vaddr)
+                         : "memory");
+}
+
+/** All of one ASID that is not global. */
+static inline void pt_hw_invalidate_asid(uint32_t asid)
+{
+    __asm__ volatile("invtlb %0, %1, $zero" ::"i"(PT_LOONGARCH_INVTLB_ASID), "r"((uint64_t)asid) : "memory");
 }
 
 static inline void pt_hw_invalidate_all(void)
@@ -143,7 +157,7 @@ static inline void pt_hw_invalidate_end(void)
     __asm__ volatile("" ::: "memory");
 }
 
-/** PGDL, addresses whose top bit is 0. Invalidates nothing. */
+/** PGDL, addresses whose top bit is 0. CSR.ASID is the kernel's to set. Invalidates nothing. */
 static inline void pt_hw_load_root_lower(const struct page_table *pt)
 {
     uint64_t root = pt_root(pt);

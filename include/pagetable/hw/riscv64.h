@@ -42,21 +42,21 @@ static inline uint64_t pt_riscv_satp(const struct page_table *pt, uint64_t asid)
 #if defined(__riscv) && __riscv_xlen == 64
 
 /**
- * Use *pt, with ASID 0, from the next instruction on, which it must map where it runs; and forget what
+ * Use *pt, with its ASID or 0, from the next instruction on, which it must map where it runs; and forget what
  * was remembered of any table before. A MODE that the CPU does not have leaves satp as it was: read it
  * back where that may be.
  */
 static inline void pt_hw_load_root(const struct page_table *pt)
 {
-    uint64_t satp = pt_riscv_satp(pt, 0);
+    uint64_t satp = pt_riscv_satp(pt, pt->asid == PT_NO_ASID ? 0 : pt->asid);
 
     __asm__ volatile("csrw satp, %0\n\tsfence.vma x0, x0" : : "r"(satp) : "memory");
 }
 
 /*
  * "Supervisor Memory-Management Fence Instruction": SFENCE.VMA orders the hart's earlier stores to the
- * tables before its later walks, and does so itself, without a FENCE before or after. rs2 is x0 in all of
- * these: every address space, global entries too. Other harts need one of their own.
+ * tables before its later walks, and does so itself, without a FENCE before or after. rs2 = x0 means
+ * every address space, global entries too. Other harts need one of their own.
  */
 
 /**
@@ -74,13 +74,25 @@ static inline void pt_hw_invalidate_begin(void)
 }
 
 /** With an address, SFENCE.VMA orders leaf entries only: when a table went, rs1 must be x0. */
-#define PT_HW_TABLES_NEED_ALL 1
+static inline bool pt_hw_needs_all(const struct pt_flush *flush)
+{
+    return flush->tables_changed;
+}
 
-/** The page that holds vaddr, of any size. */
-static inline void pt_hw_invalidate(pt_vaddr vaddr, bool tables)
+/** The page that holds vaddr, of any size. With an ASID in rs2, global mappings stay. */
+static inline void pt_hw_invalidate(pt_vaddr vaddr, uint32_t asid, bool global, bool tables)
 {
     (void)tables;
-    __asm__ volatile("sfence.vma %0, x0" : : "r"(vaddr) : "memory");
+    if (global || asid == PT_NO_ASID)
+        __asm__ volatile("sfence.vma %0, x0" : : "r"(vaddr) : "memory");
+    else
+        __asm__ volatile("sfence.vma %0, %1" : : "r"(vaddr), "r"((uint64_t)asid) : "memory");
+}
+
+/** All of one ASID that is not global. */
+static inline void pt_hw_invalidate_asid(uint32_t asid)
+{
+    __asm__ volatile("sfence.vma x0, %0" : : "r"((uint64_t)asid) : "memory");
 }
 
 static inline void pt_hw_invalidate_all(void)

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* What the fake formats tell the engine. */
+#ifndef TESTS_EXHAUSTIVE_FAKE_ENCODING_H
+#define TESTS_EXHAUSTIVE_FAKE_ENCODING_H
+
+#include "fake_bits.h"
+
+#include "engine/engine.h"
+
+static bool fake_format_is_good(const struct pt_format *format)
+{
+    return format->pa_bits <= 36;
+}
+
+static enum entry_kind fake_kind(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    switch (fake_read(format, entry, last_level).kind) {
+    case FAKE_TABLE:
+        return ENTRY_TABLE;
+    case FAKE_LEAF:
+        return ENTRY_LEAF;
+    default:
+        return ENTRY_EMPTY;
+    }
+}
+
+static pt_entry fake_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+{
+    return marked(format, last_level ? LAST : UPPER) | bits_of_flags(flags & PT_ALL_FLAGS, last_level) |
+           (last_level ? address_mask(format) : 0);
+}
+
+static pt_entry fake_address(const struct pt_format *format, pt_paddr paddr)
+{
+    if (paddr & ~address_mask(format))
+        fail_msg("0x%" PRIx64 " does not fit into an entry", paddr);
+    return paddr;
+}
+
+static pt_entry fake_table(const struct pt_format *format, pt_paddr paddr)
+{
+    return marked(format, TABLE) | fake_address(format, paddr);
+}
+
+static pt_paddr fake_leaf_paddr(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    must_be_leaf(format, entry, last_level);
+    return fake_read(format, entry, last_level).paddr;
+}
+
+static pt_flags fake_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    must_be_leaf(format, entry, last_level);
+    return fake_read(format, entry, last_level).flags;
+}
+
+static pt_paddr fake_table_paddr(const struct pt_format *format, pt_entry entry)
+{
+    if (!is_marked(format, entry, TABLE) && !is_marked(format, entry, LINK))
+        stop("table", entry, false);
+    return entry & address_mask(format);
+}
+
+/* Asked of unused entries as well. */
+static bool fake_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
+{
+    return leaf != 0 && (fake_leaf_flags(format, leaf, last_level) & PT_GLOBAL);
+}
+
+static pt_entry fake_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last)
+{
+    pt_flags flags = fake_leaf_flags(format, leaf, from_last);
+
+    return fake_leaf_attributes(format, flags, to_last) | bits_of_flags(flags & (PT_ACCESSED | PT_DIRTY), to_last);
+}
+
+static pt_entry fake_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
+{
+    bool from_last = is_of_last_level(format, from), to_last = is_of_last_level(format, to);
+
+    return to | bits_of_flags(flags_of_bits(from, from_last) & (PT_ACCESSED | PT_DIRTY), to_last);
+}
+
+static pt_entry fake_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
+{
+    if (leaf == 0)
+        return 0;
+    if (is_marked(format, leaf, TABLE) || is_marked(format, leaf, LINK))
+        return leaf; /* asked of whatever stands in a table that may be one larger page */
+    return leaf & ~bits_of_flags(recorded & (PT_ACCESSED | PT_DIRTY), is_of_last_level(format, leaf));
+}
+
+static bool fake_hardware_writes(const struct pt_format *format, pt_entry leaf)
+{
+    pt_flags flags;
+
+    if (!format->tracks_access || is_marked(format, leaf, TABLE) || is_marked(format, leaf, LINK) || leaf == 0)
+        return false;
+    flags = flags_of_bits(leaf, is_of_last_level(format, leaf));
+    return (flags & RIGHTS) && (!(flags & PT_ACCESSED) || (flags & (PT_WRITE | PT_DIRTY)) == PT_WRITE);
+}
+
+#define FAKE_ENCODING                                                                                                  \
+    .format_is_sound = fake_format_is_good, .kind = fake_kind, .leaf_attributes = fake_leaf_attributes,                \
+    .address = fake_address, .table = fake_table, .leaf_paddr = fake_leaf_paddr, .leaf_flags = fake_leaf_flags,        \
+    .table_paddr = fake_table_paddr, .leaf_is_global = fake_leaf_is_global,                                            \
+    .resized_attributes = fake_resized_attributes, .keep_recorded = fake_keep_recorded,                                \
+    .clear_recorded = fake_clear_recorded, .hardware_writes = fake_hardware_writes
+
+/* Three levels of two entries; the tests change a copy. */
+#define FAKE_MEASURES                                                                                                  \
+    .operations = &operations, .page_sizes = PT_4K | PT_4K << 1 | PT_4K << 2, .levels = 3, .page_shift = 12,           \
+    .index_bits = 1, .va_bits = 15, .address_space = PT_ZERO_EXTENDED
+
+#endif
