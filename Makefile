@@ -3,9 +3,11 @@
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CMAKE_FLAGS ?=
+FUZZ_SECONDS ?= 600
+MUTANTS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: lib run test bench format lint clean help
+.PHONY: lib run test fuzz mutants bench format lint clean help
 
 lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
 	@scripts/setup lib
@@ -20,6 +22,14 @@ run: ## the hosted example, then a kernel for each architecture in QEMU
 test: ## every test with gcc, clang, sanitizers and as 32-bit program; freestanding and install checks; kernels in QEMU
 	@scripts/setup test
 	@scripts/test
+
+fuzz: ## the fuzzer, FUZZ_SECONDS=600 or whatever is given
+	@scripts/setup test
+	@scripts/fuzz $(FUZZ_SECONDS)
+
+mutants: ## plant one defect at a time and show which test notices; MUTANTS="words" for some
+	@scripts/setup test
+	@scripts/mutants $(MUTANTS)
 
 bench: ## measure
 	@scripts/setup bench
