@@ -25,6 +25,26 @@ enum pt_debt {
     PT_OWES_FLUSH    /**< the MMU may remember that nothing was there: invalidate (RISC-V, LoongArch) */
 };
 
+/*
+ * What the CPU offers, or the mode asks for, beyond the measures: pt_format.features. A family refuses those that
+ * mean nothing to it.
+ */
+#define PT_FEATURE_NX (1u << 0)           /**< x86: EFER.NXE. Without, what can be read can be executed */
+#define PT_FEATURE_SECOND_STAGE (1u << 1) /**< translates the addresses of a guest (x86 NPT, RISC-V, AArch64) */
+#define PT_FEATURE_PSE36 (1u << 2)        /**< x86, 32-bit: pages of 4 MiB above 4 GiB */
+#define PT_FEATURE_EXECUTE_ONLY (1u << 3) /**< EPT: pages that can be executed and not read */
+#define PT_FEATURE_MODE_EXECUTE (1u << 4) /**< EPT: mode-based execute control; PT_USER says for which mode */
+#define PT_FEATURE_SUPPRESS_VE (1u << 5)  /**< EPT: no leaf causes virtualization exceptions */
+#define PT_FEATURE_EL2 (1u << 6)          /**< AArch64: EL2 without EL0: one privilege level, one XN */
+#define PT_FEATURE_WIDE_PA (1u << 7)      /**< AArch64: 52-bit addresses: FEAT_LPA (64K), FEAT_LPA2 (4K, 16K) */
+#define PT_FEATURE_FWB (1u << 8)          /**< AArch64 stage 2: FEAT_S2FWB, HCR_EL2.FWB */
+#define PT_FEATURE_XNX (1u << 9)          /**< AArch64 stage 2: FEAT_XNX; PT_USER says for which level */
+#define PT_FEATURE_SVPBMT (1u << 10)      /**< RISC-V: page-based memory types */
+#define PT_FEATURE_C9XX (1u << 11)        /**< RISC-V: the attributes of XuanTie C9xx (MXSTATUS.MAEE) */
+
+/** The levels, from the last one up, that may have pages of several entries. */
+#define PT_GROUP_LEVELS 3
+
 /**
  * The measures of a paging mode. Plain const data: copy one and narrow it (fewer physical bits, no
  * 1 GiB pages: `copy.page_sizes &= ~PT_1G`, other memory-type indices) before pt_create, which
@@ -56,6 +76,20 @@ struct pt_format {
      * live mapping may change without break-before-make. AArch64 only.
      */
     uint8_t bbm_level;
+
+    /**
+     * Pages of several neighbouring entries: log2 of how many, for the last level, the one above it, and so
+     * on; 0 for none. Their sizes have to stand in page_sizes to be used.
+     */
+    uint8_t group_bits[PT_GROUP_LEVELS];
+
+    uint32_t features; /**< PT_FEATURE_..., OR-ed */
+
+    /**
+     * Address bits above pa_bits that are set in every leaf, and in every entry that leads to a table: the
+     * C-bit of AMD SEV (both), the shared bit of Intel TDX (leaves).
+     */
+    uint64_t leaf_bits, table_bits;
 
     /**
      * The index that stands in an entry for each memory type, in the field and with the meaning that

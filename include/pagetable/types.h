@@ -34,12 +34,14 @@ typedef uint64_t pt_paddr;
  * Rights and memory type of a mapping.
  *
  * WRITE implies READ everywhere; EXECUTE implies READ where the hardware cannot separate them (x86,
- * AArch64). Without READ, WRITE and EXECUTE the mapping is a no-access one: the hardware faults, but
+ * AArch64), and READ implies EXECUTE where it cannot either (x86 without NX). Where a format knows no
+ * privilege (a second stage, whose guest has its own), USER is always implied. Without READ, WRITE and EXECUTE the mapping is a no-access one: the hardware faults, but
  * pt_query reports it and pt_protect can bring it back. pt_query reports what the hardware allows, so
  * an implied right is reported as if it had been asked for.
  *
  * DEVICE and UNCACHED together mean DEVICE. A format without memory-type bits (RISC-V without Svpbmt)
- * accepts both and reports neither: there the physical address decides.
+ * accepts both and reports neither: there the physical address decides. One without address spaces (a
+ * second stage) accepts GLOBAL and does not report it.
  */
 typedef uint32_t pt_flags;
 

@@ -20,7 +20,8 @@ struct change {
 
 /* What the plan found. */
 struct change_plan {
-    size_t splits; /* tables that they take */
+    bool cuts;     /* pages stand across the ends of the region */
+    size_t splits; /* tables that it takes to split them */
     bool global;   /* global pages are among what changes */
 };
 
@@ -46,35 +47,31 @@ static inline pt_vaddr run_last(const struct tree *tree, unsigned level, pt_vadd
     return entry_last(tree, level, vaddr) + (((uint64_t)count - 1) << level_shift(tree, level));
 }
 
-/* What a leaf becomes with new attributes, which are those of an unmapped address. */
-static inline pt_entry with_attributes(const struct tree *tree, pt_entry old, pt_entry attributes, bool last)
+/* What the leaf of an entry becomes with other attributes. */
+static inline pt_entry with_attributes(const struct tree *tree, pt_entry old, struct page_sort sort, size_t index,
+                                       pt_entry attributes)
 {
-    pt_paddr paddr = encoding.leaf_paddr(format_of(tree), old, last);
+    pt_paddr paddr = leaf_paddr(tree, old, sort.level, index);
 
-    return encoding.keep_recorded(format_of(tree), old, attributes ^ encoding.address(format_of(tree), paddr));
+    return encoding.keep_recorded(format_of(tree), old,
+                                  attributes ^ encoding.address(format_of(tree), paddr, shape_of(tree, sort)));
 }
 
-static inline pt_entry attributes_of(const struct tree *tree, pt_flags flags, unsigned level)
+/* Giving the page these flags would break what the change itself uses. */
+static inline bool protect_breaks_itself(const struct tree *tree, const struct page_table *pt,
+                                         const struct pt_flush *flush, const struct place *at, pt_vaddr vaddr,
+                                         pt_flags flags)
 {
-    return encoding.leaf_attributes(format_of(tree), flags, level == last_level(tree));
+    pt_entry attributes;
+
+    if (!encoding.must_break)
+        return false;
+    attributes = attributes_of(tree, flags, sort_at(at));
+    return replacement_breaks_itself(tree, pt, flush, at, vaddr,
+                                     with_attributes(tree, at->entry, sort_at(at), at->index, attributes));
 }
 
-/* One page of the region can change as asked for. */
-static inline enum pt_status plan_page(const struct tree *tree, const struct page_table *pt,
-                                       const struct change *change, const struct pt_flush *flush,
-                                       const struct place *at, pt_vaddr vaddr)
-{
-    if (!covers_entry(tree, at->level, vaddr, change->last) && (change->options & PT_NO_SPLIT))
-        return PT_MAPPED_TO_HUGE_PAGE;
-    if (encoding.must_break && change->protect &&
-        replacement_breaks_itself(tree, pt, flush, at, vaddr,
-                                  with_attributes(tree, at->entry, attributes_of(tree, change->flags, at->level),
-                                                  at->level == last_level(tree))))
-        return PT_IN_USE;
-    return PT_OK;
-}
-
-/* The same for a run in the last level, where pages are covered wholly; false if there is a hole. */
+/* Look at a run of the last level; false if it has a hole and must not. */
 static inline bool plan_last_level(const struct tree *tree, const void *table, size_t index, size_t end,
                                    const struct change *change, struct change_plan *plan)
 {
@@ -122,10 +119,9 @@ static inline enum pt_status plan_pages(const struct tree *tree, const struct pa
                 if (!(change->options & PT_SKIP_HOLES))
                     return PT_NOT_MAPPED;
             } else {
-                enum pt_status status = plan_page(tree, pt, change, flush, &at, vaddr);
-
-                if (status != PT_OK)
-                    return status;
+                at.group = leaf_sort(tree, at.entry, at.level).group;
+                if (change->protect && protect_breaks_itself(tree, pt, flush, &at, vaddr, change->flags))
+                    return PT_IN_USE;
                 plan->global |= leaf_is_global(tree, at.entry, at.level);
             }
             if (entry_last(tree, at.level, vaddr) >= change->last)
@@ -140,16 +136,23 @@ static inline enum pt_status plan_change(const struct tree *tree, const struct p
                                          struct change_plan *plan)
 {
     pt_vaddr end = change->last + 1;
+    struct edges edges = edges_of(tree, pt, change->first, end);
+    bool no_split = change->options & PT_NO_SPLIT;
     enum pt_status status;
 
-    *plan = (struct change_plan){0};
+    *plan = (struct change_plan){.cuts = edges.cut_first || edges.cut_end};
+    if (no_split && edges.cut_first && !is_borrowed(tree, pt, change->first))
+        return PT_MAPPED_TO_HUGE_PAGE;
     status = plan_pages(tree, pt, change, flush, plan);
     if (status != PT_OK)
         return status;
-    plan->splits = count_splits(tree, pt, change->first, end);
-    if (plan->splits > 0 && encoding.must_break &&
-        (split_breaks_itself(tree, pt, flush, change->first) || split_breaks_itself(tree, pt, flush, end)))
+    if (no_split && edges.cut_end)
+        return PT_MAPPED_TO_HUGE_PAGE;
+    if ((edges.cut_first && split_breaks_itself(tree, pt, flush, &edges.first, change->first)) ||
+        (edges.cut_end && split_breaks_itself(tree, pt, flush, &edges.end, end)))
         return PT_IN_USE;
+    if (plan->cuts)
+        plan->splits = count_splits(tree, &edges, change->first, end);
     return PT_OK;
 }
 
@@ -206,6 +209,7 @@ static inline size_t unmap_run(const struct tree *tree, const struct page_table 
             store_entry(at->table, index, 0);
             retire_below(tree, flush, entry, at->level);
             pt_flush_add(flush, vaddr, size, smallest_page(tree), global);
+            owe_root_entry(tree, flush, at->level);
         }
     }
     return count;
@@ -234,51 +238,74 @@ static inline void unmap_runs(const struct tree *tree, const struct page_table *
 }
 
 /*
- * Give one leaf new attributes. Returns whether the invalidation of its old translation is left to the
+ * Give one leaf new attributes, in place. Returns whether the invalidation of its old translation is left to the
  * caller, who knows of runs.
  */
 static inline bool protect_entry(const struct tree *tree, struct pt_flush *flush, void *table, size_t index,
-                                 unsigned level, pt_vaddr vaddr, pt_entry attributes)
+                                 struct page_sort sort, pt_vaddr vaddr, pt_entry attributes)
 {
-    bool last = level == last_level(tree);
     pt_entry old = load_entry(table, index);
-    pt_entry leaf = with_attributes(tree, old, attributes, last);
+    pt_entry leaf = with_attributes(tree, old, sort, index, attributes);
 
     if (old == leaf)
         return false;
-    if (must_break(tree, old, leaf, level) || !leaf_has_rights(tree, old, level)) {
-        old = replace_entry(tree, flush, table, index, level, vaddr, leaf);
-        if (with_attributes(tree, old, attributes, last) != leaf)
+    if (must_break(tree, old, leaf, sort.level) || !leaf_has_rights(tree, old, sort.level)) {
+        old = replace_entry(tree, flush, table, index, sort.level, vaddr, leaf);
+        if (with_attributes(tree, old, sort, index, attributes) != leaf)
             add_recorded(tree, table, index, old);
         return false;
     }
-    if (encoding.hardware_writes && encoding.hardware_writes(format_of(tree), old)) {
+    if (hardware_writes(tree, old)) {
         while (!swap_entry(table, index, &old, leaf))
-            leaf = with_attributes(tree, old, attributes, last);
+            leaf = with_attributes(tree, old, sort, index, attributes);
     } else {
         store_entry(table, index, leaf);
     }
     return true;
 }
 
+/* The same for the page at `at`, which begins there and at vaddr. Where entries must agree, they change together. */
+static inline bool protect_page(const struct tree *tree, struct pt_flush *flush, const struct place *at, pt_vaddr vaddr,
+                                pt_entry attributes)
+{
+    bool owes = false;
+
+    if (at->group != 0 && encoding.must_break) {
+        struct leaves leaves = {attributes, shape_of(tree, sort_at(at)),
+                                leaf_paddr(tree, at->entry, at->level, at->index)};
+
+        if (at->entry != with_attributes(tree, at->entry, sort_at(at), at->index, attributes))
+            replace_leaves(tree, flush, at->table, at->index, page_entries(at), at->level, vaddr, &leaves, true);
+        return false;
+    }
+    for (size_t i = 0; i < page_entries(at); i++)
+        owes |= protect_entry(tree, flush, at->table, at->index + i, sort_at(at),
+                              vaddr + i * level_size(tree, at->level), attributes);
+    return owes;
+}
+
 /* Protect the run of entries from vaddr's on, as far as it need not go below; returns how many it passed. */
-static inline size_t protect_run(const struct tree *tree, const struct place *at, pt_vaddr vaddr, pt_vaddr last,
+static inline size_t protect_run(const struct tree *tree, const struct place *first, pt_vaddr vaddr, pt_vaddr last,
                                  pt_flags flags, bool global, struct pt_flush *flush)
 {
-    size_t count = run_length(tree, at->level, at->index, vaddr, last);
-    uint64_t size = level_size(tree, at->level);
-    pt_entry attributes = attributes_of(tree, flags, at->level);
+    struct place at = *first;
+    size_t count = run_length(tree, at.level, at.index, vaddr, last);
+    uint64_t size = level_size(tree, at.level);
+    pt_entry attributes = attributes_of(tree, flags, (struct page_sort){at.level, 0});
     size_t from = count, to = 0; /* the entries whose old translation is owed */
 
-    for (size_t i = 0; i < count; i++) {
-        enum entry_kind kind = entry_kind(tree, load_entry(at->table, at->index + i), at->level);
-
-        if (kind == ENTRY_TABLE) {
+    for (size_t i = 0; i < count; i += page_entries(&at)) {
+        at.index = first->index + i;
+        at.entry = load_entry(at.table, at.index);
+        at.kind = entry_kind(tree, at.entry, at.level);
+        at.group = at.kind == ENTRY_LEAF ? leaf_sort(tree, at.entry, at.level).group : 0;
+        if (at.kind == ENTRY_TABLE) {
             count = i;
-        } else if (kind == ENTRY_LEAF &&
-                   protect_entry(tree, flush, at->table, at->index + i, at->level, vaddr + i * size, attributes)) {
+        } else if (at.kind == ENTRY_LEAF &&
+                   protect_page(tree, flush, &at, vaddr + i * size,
+                                at.group != 0 ? attributes_of(tree, flags, sort_at(&at)) : attributes)) {
             from = i < from ? i : from;
-            to = i + 1;
+            to = i + page_entries(&at);
         }
     }
     if (from < to)
@@ -303,7 +330,7 @@ static inline void protect_runs(const struct tree *tree, const struct page_table
 static inline void commit_change(const struct tree *tree, const struct page_table *pt, const struct change *change,
                                  const struct change_plan *plan, struct reserve *reserve, struct pt_flush *flush)
 {
-    if (plan->splits > 0) {
+    if (plan->cuts) {
         split_at(tree, pt, change->first, reserve, flush);
         split_at(tree, pt, change->last + 1, reserve, flush);
     }
@@ -391,15 +418,18 @@ static inline enum pt_status engine_unmap(struct page_table *pt, pt_vaddr vaddr,
 
     if (status != PT_OK)
         return status;
-    if (encoding.hardware_writes && encoding.hardware_writes(format_of(&tree), at.entry))
-        at.entry = exchange_entry(at.table, at.index, 0);
-    else
-        store_entry(at.table, at.index, 0);
-    if (old)
-        *old = mapping_of(&tree, at.entry, at.level);
     size = level_size(&tree, at.level);
+    if (old)
+        *old = mapping_of(&tree, &at);
+    for (size_t i = 0; i < page_entries(&at); i++) {
+        at.entry = take_entry(&tree, at.table, page_index(&at) + i, 0);
+        if (old)
+            old->flags |= encoding.leaf_flags(format_of(&tree), at.entry, at.level == last_level(&tree)) &
+                          (PT_ACCESSED | PT_DIRTY);
+    }
     if (leaf_is_owed(&tree, at.entry, at.level))
-        pt_flush_add(flush, entry_first(&tree, at.level, vaddr), size, size, leaf_is_global(&tree, at.entry, at.level));
+        pt_flush_add(flush, page_first(&tree, &at, vaddr), size << at.group, size,
+                     leaf_is_global(&tree, at.entry, at.level));
     return PT_OK;
 }
 
@@ -409,7 +439,6 @@ static inline enum pt_status engine_protect(struct page_table *pt, pt_vaddr vadd
     struct tree tree = tree_of(pt);
     struct place at;
     enum pt_status status;
-    pt_entry attributes;
     uint64_t size;
 
     if (!flags_exist(flags))
@@ -417,18 +446,17 @@ static inline enum pt_status engine_protect(struct page_table *pt, pt_vaddr vadd
     status = find_page(&tree, pt, vaddr, &at);
     if (status != PT_OK)
         return status;
-    attributes = attributes_of(&tree, flags, at.level);
-    if (encoding.must_break &&
-        replacement_breaks_itself(&tree, pt, flush, &at, vaddr,
-                                  with_attributes(&tree, at.entry, attributes, at.level == last_level(&tree))))
+    if (protect_breaks_itself(&tree, pt, flush, &at, vaddr, flags))
         return PT_IN_USE;
 
+    vaddr = page_first(&tree, &at, vaddr);
+    at.index = page_index(&at);
+    at.entry = load_entry(at.table, at.index);
     size = level_size(&tree, at.level);
     if (page_size)
-        *page_size = size;
-    vaddr = entry_first(&tree, at.level, vaddr);
-    if (protect_entry(&tree, flush, at.table, at.index, at.level, vaddr, attributes))
-        pt_flush_add(flush, vaddr, size, size, leaf_is_global(&tree, at.entry, at.level));
+        *page_size = size << at.group;
+    if (protect_page(&tree, flush, &at, vaddr, attributes_of(&tree, flags, sort_at(&at))))
+        pt_flush_add(flush, vaddr, size << at.group, size, leaf_is_global(&tree, at.entry, at.level));
     return PT_OK;
 }
 
@@ -436,9 +464,9 @@ static inline enum pt_status engine_remap(struct page_table *pt, pt_vaddr vaddr,
                                           uint64_t *page_size, struct pt_flush *flush)
 {
     struct tree tree = tree_of(pt);
+    struct leaves leaves = {.paddr = paddr};
     struct place at;
     enum pt_status status;
-    pt_entry leaf;
     uint64_t size;
 
     if (!flags_exist(flags))
@@ -446,17 +474,23 @@ static inline enum pt_status engine_remap(struct page_table *pt, pt_vaddr vaddr,
     status = find_page(&tree, pt, vaddr, &at);
     if (status != PT_OK)
         return status;
-    size = level_size(&tree, at.level);
+    size = sort_size(&tree, sort_at(&at));
     if (!is_aligned(paddr, size))
         return PT_NOT_ALIGNED;
     if (!paddr_fits(&tree, paddr, size))
         return PT_BAD_ADDRESS;
-    leaf = attributes_of(&tree, flags, at.level) ^ encoding.address(format_of(&tree), paddr);
-    if (encoding.must_break && replacement_breaks_itself(&tree, pt, flush, &at, vaddr, leaf))
+
+    at.index = page_index(&at);
+    at.entry = load_entry(at.table, at.index);
+    vaddr = page_first(&tree, &at, vaddr);
+    leaves.shape = shape_of(&tree, sort_at(&at));
+    leaves.attributes = attributes_of(&tree, flags, sort_at(&at));
+    if (encoding.must_break &&
+        replacement_breaks_itself(&tree, pt, flush, &at, vaddr, nth_leaf(&tree, &leaves, 0, at.level)))
         return PT_IN_USE;
     if (page_size)
         *page_size = size;
-    replace_entry(&tree, flush, at.table, at.index, at.level, entry_first(&tree, at.level, vaddr), leaf);
+    replace_leaves(&tree, flush, at.table, at.index, page_entries(&at), at.level, vaddr, &leaves, false);
     return PT_OK;
 }
 

@@ -79,20 +79,29 @@ PT_INLINE bool format_is_sound(const struct tree *tree)
         return false;
 
     below_root = format->page_shift + (format->levels - 1u) * format->index_bits;
-    if (format->va_bits <= below_root || format->va_bits > below_root + 13 || format->va_bits >= 64)
+    if (format->va_bits <= below_root || format->va_bits > below_root + 17 || format->va_bits >= 64)
         return false;
     if (format->pa_bits <= format->page_shift || format->pa_bits > 64)
+        return false;
+    /* What stands in every entry must have room above the addresses. */
+    if (((format->leaf_bits | format->table_bits) &
+         ~(encoding.paddr_mask(format) & ~(UINT64_MAX >> (64 - format->pa_bits)))) != 0)
         return false;
     if (format->address_space > PT_ZERO_EXTENDED || format->new_mapping_owes > PT_OWES_FLUSH)
         return false;
 
-    for (unsigned level = 0; level < format->levels; level++)
-        sizes |= level_size(tree, level);
+    for (unsigned level = 0; level < format->levels; level++) {
+        unsigned group = group_bits(tree, level);
+
+        if (group > (level == 0 ? root_bits(tree) : format->index_bits))
+            return false;
+        sizes |= level_size(tree, level) | level_size(tree, level) << group;
+    }
     if ((format->page_sizes & ~sizes) != 0 || (format->page_sizes & smallest_page(tree)) == 0)
         return false;
     /* A huge page is split into those of the next size: no gaps. */
     for (unsigned level = 0; level + 1 < format->levels; level++)
-        if (level_has_pages(tree, level) && !level_has_pages(tree, level + 1))
+        if ((level_has_pages(tree, level) || group_bits(tree, level) != 0) && !level_has_pages(tree, level + 1))
             return false;
     return encoding.format_is_sound(format);
 }

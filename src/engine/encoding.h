@@ -22,12 +22,19 @@ enum entry_kind {
     ENTRY_LEAF /* a page; no-access ones included */
 };
 
+/* What the bits of a leaf depend on. */
+struct shape {
+    bool last;    /* it is of the last level */
+    bool grouped; /* it is one of several neighbours that are one page together */
+};
+
 struct encoding {
     /* Measures that all formats of the family share; 0 where the descriptor decides. */
     unsigned entry_size; /* bytes; always set */
     unsigned page_shift, index_bits;
 
-    pt_paddr paddr_mask; /* the bits of a frame's address that an entry can hold */
+    /* The bits of a table's address that an entry can hold. */
+    pt_paddr (*paddr_mask)(const struct pt_format *format);
 
     /* The descriptor says nothing that this family's entries cannot hold. */
     bool (*format_is_sound)(const struct pt_format *format);
@@ -35,20 +42,23 @@ struct encoding {
     enum entry_kind (*kind)(const struct pt_format *format, pt_entry entry, bool last_level);
 
     /*
-     * leaf == leaf_attributes ^ address: the attributes once for a run of pages, the address for each.
+     * leaf == leaf_attributes ^ address: the attributes once for a run of pages, the address for each entry.
      * XOR, because a no-access page may have to hold its address inverted.
      */
-    pt_entry (*leaf_attributes)(const struct pt_format *format, pt_flags flags, bool last_level);
-    pt_entry (*address)(const struct pt_format *format, pt_paddr paddr);
-    pt_entry (*table)(const struct pt_format *format, pt_paddr paddr);
+    pt_entry (*leaf_attributes)(const struct pt_format *format, pt_flags flags, struct shape shape);
+    pt_entry (*address)(const struct pt_format *format, pt_paddr paddr, struct shape shape);
+    pt_entry (*table)(const struct pt_format *format, pt_paddr paddr, bool root_entry);
 
+    /* Of a group's entry: what it translates to itself, or where the page begins. */
     pt_paddr (*leaf_paddr)(const struct pt_format *format, pt_entry entry, bool last_level);
+    /* The leaf belongs to a group. NULL: the family has none. */
+    bool (*leaf_is_grouped)(const struct pt_format *format, pt_entry leaf, bool last_level);
     pt_flags (*leaf_flags)(const struct pt_format *format, pt_entry entry, bool last_level);
     pt_paddr (*table_paddr)(const struct pt_format *format, pt_entry entry);
 
     bool (*leaf_is_global)(const struct pt_format *format, pt_entry leaf, bool last_level);
-    /* The attributes of a leaf, all of them, as those of one of the other sort of level. */
-    pt_entry (*resized_attributes)(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last);
+    /* The attributes of a leaf, all of them, as those of a leaf of another shape. */
+    pt_entry (*reshaped_attributes)(const struct pt_format *format, pt_entry leaf, struct shape from, struct shape to);
 
     /* `to` with what is recorded in `from` added: accessed, dirty, bits that are free for software. */
     pt_entry (*keep_recorded)(const struct pt_format *format, pt_entry from, pt_entry to);
@@ -65,6 +75,9 @@ struct encoding {
      */
     pt_entry retired_mark;
     unsigned retired_shift; /* how far the address in it is moved up, out of the way of other bits */
+
+    /* The hardware reads the root's entries when the root is loaded, and not again. */
+    bool (*root_is_latched)(const struct pt_format *format);
 
     /* This CPU's instructions; NULL where the format is not its own. */
     void (*invalidate)(const struct pt_flush *flush);

@@ -65,10 +65,44 @@ static inline void settle(struct pt_flush *flush, pt_vaddr first, pt_vaddr last)
 
 /* ---- Replacing --------------------------------------------------------------------------------- */
 
+/* Where the hardware holds the root's entries itself, all of it has to look again. */
+static inline void owe_root_entry(const struct tree *tree, struct pt_flush *flush, unsigned level)
+{
+    if (level == 0 && encoding.root_is_latched && encoding.root_is_latched(format_of(tree))) {
+        flush->everything = true;
+        flush->tables_changed = true;
+    }
+}
+
+/* The hardware may change this leaf by itself. */
+static inline bool hardware_writes(const struct tree *tree, pt_entry leaf)
+{
+    return encoding.hardware_writes && encoding.hardware_writes(format_of(tree), leaf);
+}
+
+/* Store, and return what was there in the last moment, with all that the hardware wrote to it. */
+static inline pt_entry take_entry(const struct tree *tree, void *table, size_t index, pt_entry to)
+{
+    pt_entry from = load_entry(table, index);
+
+    if (hardware_writes(tree, from))
+        return exchange_entry(table, index, to);
+    store_entry(table, index, to);
+    return from;
+}
+
+/* Add what the hardware recorded in `from` to a leaf in use. */
+static inline void add_recorded(const struct tree *tree, void *table, size_t index, pt_entry from)
+{
+    pt_entry old = load_entry(table, index);
+
+    while (!swap_entry(table, index, &old, encoding.keep_recorded(format_of(tree), from, old)))
+        ;
+}
+
 /*
  * An entry in use becomes another one. Where the architecture wants it, the old one is invalidated
- * everywhere before the new one is there. Returns the old entry as it was in the last moment, with all
- * that the hardware wrote to it.
+ * everywhere before the new one is there. Returns the old entry as it was in the last moment.
  */
 static inline pt_entry replace_entry(const struct tree *tree, struct pt_flush *flush, void *table, size_t index,
                                      unsigned level, pt_vaddr vaddr, pt_entry to)
@@ -88,17 +122,15 @@ static inline pt_entry replace_entry(const struct tree *tree, struct pt_flush *f
         settle(flush, vaddr, vaddr + (size - 1));
 
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    if (encoding.hardware_writes && encoding.hardware_writes(format_of(tree), from))
-        from = exchange_entry(table, index, breaks ? 0 : to);
-    else
-        store_entry(table, index, breaks ? 0 : to);
-
+    from = take_entry(tree, table, index, breaks ? 0 : to);
     if (was_table || had_rights)
         pt_flush_add(flush, vaddr, size, step, global);
     else
         owe_new_mapping(tree, flush, vaddr, size, size, global || (!is_table && leaf_is_global(tree, to, level)),
                         false);
     flush->tables_changed |= was_table || is_table;
+    if (was_table || is_table)
+        owe_root_entry(tree, flush, level);
     if (breaks) {
         pt_flush_invalidate(flush);
         publish_entry(table, index, to);
@@ -106,6 +138,58 @@ static inline pt_entry replace_entry(const struct tree *tree, struct pt_flush *f
     }
     return from;
 }
+
+/* Leaves for a run of entries. */
+struct leaves {
+    pt_entry attributes;
+    struct shape shape;
+    pt_paddr paddr; /* of the first one */
+};
+
+PT_INLINE pt_entry nth_leaf(const struct tree *tree, const struct leaves *leaves, size_t i, unsigned level)
+{
+    pt_paddr paddr = leaves->paddr + i * level_size(tree, level);
+
+    return leaves->attributes ^ encoding.address(format_of(tree), paddr, leaves->shape);
+}
+
+/*
+ * The same for neighbours that are, or become, one page: none of the new ones is there before all of the old
+ * ones are gone, where that matters. With `keep`, what was recorded in any of them is recorded in all.
+ */
+static inline void replace_leaves(const struct tree *tree, struct pt_flush *flush, void *table, size_t index,
+                                  size_t count, unsigned level, pt_vaddr vaddr, const struct leaves *to, bool keep)
+{
+    uint64_t size = level_size(tree, level);
+    pt_entry from = load_entry(table, index), sum = nth_leaf(tree, to, 0, level);
+    bool had_rights = leaf_has_rights(tree, from, level);
+    bool global = leaf_is_global(tree, from, level) || (!had_rights && leaf_is_global(tree, sum, level));
+    bool breaks = must_break(tree, from, sum, level);
+
+    if (!breaks && !had_rights)
+        settle(flush, vaddr, vaddr + (count * size - 1));
+    for (size_t i = 0; i < count; i++) {
+        from = take_entry(tree, table, index + i, breaks ? 0 : nth_leaf(tree, to, i, level));
+        sum = encoding.keep_recorded(format_of(tree), from, sum);
+    }
+    if (had_rights)
+        pt_flush_add(flush, vaddr, count * size, size, global);
+    else
+        owe_new_mapping(tree, flush, vaddr, count * size, size, global, false);
+    if (breaks)
+        pt_flush_invalidate(flush);
+    for (size_t i = 0; i < count && (breaks || keep); i++) {
+        pt_entry leaf = nth_leaf(tree, to, i, level);
+
+        if (breaks)
+            publish_entry(table, index + i, keep ? encoding.keep_recorded(format_of(tree), sum, leaf) : leaf);
+        else if (encoding.keep_recorded(format_of(tree), sum, leaf) != leaf)
+            add_recorded(tree, table, index + i, sum);
+    }
+    flush->barrier |= breaks;
+}
+
+/* ---- Under the running code -------------------------------------------------------------------- */
 
 /*
  * To break [first, last] of the table that this CPU runs on would pull away what the change itself needs:
@@ -135,78 +219,111 @@ static inline bool breaks_itself(const struct page_table *pt, const struct pt_fl
     return false;
 }
 
-/* The same for the replacement of one entry. */
+/* The same for the replacement of a page's entries, of which this is the first. */
 static inline bool replacement_breaks_itself(const struct tree *tree, const struct page_table *pt,
                                              const struct pt_flush *flush, const struct place *at, pt_vaddr vaddr,
                                              pt_entry to)
 {
     return must_break(tree, at->entry, to, at->level) && encoding.is_live && encoding.is_live(pt) &&
-           breaks_itself(pt, flush, at->table, entry_first(tree, at->level, vaddr), entry_last(tree, at->level, vaddr));
+           breaks_itself(pt, flush, at->table, page_first(tree, at, vaddr), page_last(tree, at, vaddr));
 }
 
 /* ---- Splitting --------------------------------------------------------------------------------- */
 
-/* Add what the hardware recorded in `from` to an entry in use. */
-static inline void add_recorded(const struct tree *tree, void *table, size_t index, pt_entry from)
+/* The attributes of the page at `at` as those of another sort of page. */
+static inline struct leaves leaves_like(const struct tree *tree, const struct place *at, struct page_sort sort)
 {
-    pt_entry old = load_entry(table, index);
-
-    while (!swap_entry(table, index, &old, encoding.keep_recorded(format_of(tree), from, old)))
-        ;
+    return (struct leaves){reshaped_attributes(tree, at->entry, sort_at(at), sort), shape_of(tree, sort),
+                           leaf_paddr(tree, at->entry, at->level, page_index(at))};
 }
 
-/* The huge page at `at`, which begins at vaddr, becomes a table of pages of the next size, made in `frame`. */
+/* The page at `at`, which begins at vaddr and takes several entries, becomes a page for each. */
+static inline void ungroup(const struct tree *tree, const struct place *at, pt_vaddr vaddr, struct pt_flush *flush)
+{
+    struct leaves singles = leaves_like(tree, at, (struct page_sort){at->level, 0});
+
+    replace_leaves(tree, flush, at->table, page_index(at), page_entries(at), at->level, vaddr, &singles, true);
+}
+
+/* The huge page at `at`, which begins at vaddr, becomes a table of the next smaller ones, made in `frame`. */
 static inline void split_leaf(const struct tree *tree, const struct place *at, pt_vaddr vaddr, pt_paddr frame,
                               struct pt_flush *flush)
 {
-    bool to_last = at->level + 1 == last_level(tree);
-    pt_entry attributes = encoding.resized_attributes(format_of(tree), at->entry, false, to_last);
-    pt_paddr paddr = encoding.leaf_paddr(format_of(tree), at->entry, false);
-    uint64_t size = level_size(tree, at->level + 1);
-    size_t entries = level_entries(tree, at->level + 1);
+    unsigned level = at->level + 1;
+    struct leaves parts = leaves_like(tree, at, (struct page_sort){level, group_bits(tree, level)});
+    size_t entries = level_entries(tree, level);
     void *table = table_at(tree, frame);
     pt_entry old;
 
     for (size_t i = 0; i < entries; i++)
-        fill_entry(table, i, attributes ^ encoding.address(format_of(tree), paddr + i * size));
-    old = replace_entry(tree, flush, at->table, at->index, at->level, vaddr, encoding.table(format_of(tree), frame));
+        fill_entry(table, i, nth_leaf(tree, &parts, i, level));
+    old = replace_entry(tree, flush, at->table, at->index, at->level, vaddr, table_entry(tree, frame, at->level));
     if (old != at->entry)
         for (size_t i = 0; i < entries; i++)
             add_recorded(tree, table, i, old);
+}
+
+static inline void split_page(const struct tree *tree, const struct place *at, pt_vaddr vaddr, struct reserve *reserve,
+                              struct pt_flush *flush)
+{
+    if (at->group != 0)
+        ungroup(tree, at, page_first(tree, at, vaddr), flush);
+    else
+        split_leaf(tree, at, page_first(tree, at, vaddr), reserve_take(tree, reserve), flush);
+}
+
+/* To split the page would break what the change itself uses. */
+static inline bool split_breaks_itself(const struct tree *tree, const struct page_table *pt,
+                                       const struct pt_flush *flush, const struct place *at, pt_vaddr vaddr)
+{
+    struct leaves singles;
+
+    if (at->group == 0)
+        return replacement_breaks_itself(tree, pt, flush, at, vaddr, table_entry(tree, 0, at->level));
+    singles = leaves_like(tree, at, (struct page_sort){at->level, 0});
+    return replacement_breaks_itself(tree, pt, flush, at, vaddr, nth_leaf(tree, &singles, 0, at->level));
 }
 
 /* Whether a page begins at the boundary, or there is none across it. If not, *at is the one across. */
 static inline bool is_page_boundary(const struct tree *tree, const struct page_table *pt, pt_vaddr boundary,
                                     struct place *at)
 {
-    if (boundary == 0 || is_aligned(boundary, level_size(tree, 0)))
+    if (boundary == 0 || is_aligned(boundary, level_size(tree, 0) << group_bits(tree, 0)))
         return true;
     *at = descend(tree, pt->root, boundary);
-    return at->kind != ENTRY_LEAF || is_aligned(boundary, level_size(tree, at->level));
+    return at->kind != ENTRY_LEAF || page_first(tree, at, boundary) == boundary;
 }
 
-/* Split what is in the way of a page boundary, down to the level at which it is one. */
+/* Split what is in the way of a page boundary, until it is one. */
 static inline void split_at(const struct tree *tree, const struct page_table *pt, pt_vaddr boundary,
                             struct reserve *reserve, struct pt_flush *flush)
 {
     struct place at;
 
     while (!is_page_boundary(tree, pt, boundary, &at))
-        split_leaf(tree, &at, entry_first(tree, at.level, boundary), reserve_take(tree, reserve), flush);
+        split_page(tree, &at, boundary, reserve, flush);
 }
 
-/* The level at which the page across the boundary is; the last one if there is none. */
-static inline unsigned level_across(const struct tree *tree, const struct page_table *pt, pt_vaddr boundary)
-{
-    struct place at;
+/* What stands across the two ends of a region. */
+struct edges {
+    bool cut_first, cut_end; /* a page does */
+    struct place first, end;
+};
 
-    return is_page_boundary(tree, pt, boundary, &at) ? last_level(tree) : at.level;
+static inline struct edges edges_of(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr end)
+{
+    struct edges edges = {0};
+
+    edges.cut_first = !is_page_boundary(tree, pt, first, &edges.first);
+    edges.cut_end = !is_page_boundary(tree, pt, end, &edges.end);
+    return edges;
 }
 
-/* How many tables it takes to have page boundaries at both addresses. */
-static inline size_t count_splits(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr end)
+/* How many tables it takes to have page boundaries at both ends. */
+static inline size_t count_splits(const struct tree *tree, const struct edges *edges, pt_vaddr first, pt_vaddr end)
 {
-    unsigned first_level = level_across(tree, pt, first), end_level = level_across(tree, pt, end);
+    unsigned first_level = edges->cut_first ? edges->first.level : last_level(tree);
+    unsigned end_level = edges->cut_end ? edges->end.level : last_level(tree);
     size_t count = 0;
 
     for (unsigned level = 0; level < last_level(tree); level++) {
@@ -217,16 +334,6 @@ static inline size_t count_splits(const struct tree *tree, const struct page_tab
         count += at_first && at_end && same ? 1u : (size_t)at_first + at_end;
     }
     return count;
-}
-
-/* The split that a boundary needs would break what the change itself uses. */
-static inline bool split_breaks_itself(const struct tree *tree, const struct page_table *pt,
-                                       const struct pt_flush *flush, pt_vaddr boundary)
-{
-    struct place at;
-
-    return !is_page_boundary(tree, pt, boundary, &at) &&
-           replacement_breaks_itself(tree, pt, flush, &at, boundary, encoding.table(format_of(tree), 0));
 }
 
 #endif

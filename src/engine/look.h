@@ -34,7 +34,7 @@ static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr 
     if (at.kind != ENTRY_LEAF)
         return PT_NOT_MAPPED;
     if (out) {
-        *out = mapping_of(&tree, at.entry, at.level);
+        *out = mapping_of(&tree, &at);
         out->paddr |= vaddr & (out->page_size - 1);
     }
     return PT_OK;
@@ -44,50 +44,49 @@ static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr 
 struct walk {
     unsigned level;
     struct {
-        const void *table;
-        size_t index;   /* of the entry that is being visited, or is next */
-        size_t visited; /* entries of this table */
-        pt_vaddr first; /* translated bits of the table's first address */
-        pt_entry entry;
+        struct place place; /* the entry that is being visited, or its index is next */
+        size_t visited;     /* entries of this table */
+        pt_vaddr first;     /* translated bits of the table's first address */
     } at[PT_MAX_LEVELS];
 };
 
 static inline struct pt_visit visit_of(const struct tree *tree, const struct page_table *pt, const struct walk *walk)
 {
     unsigned level = walk->level;
-    size_t index = walk->at[level].index;
-    pt_vaddr bits = walk->at[level].first + ((uint64_t)index << level_shift(tree, level));
+    const struct place *at = &walk->at[level].place;
+    pt_vaddr bits = walk->at[level].first + ((uint64_t)at->index << level_shift(tree, level));
     struct pt_visit visit = {
         .level = level,
-        .index = (unsigned)index,
-        .vaddr = canonical(tree, bits, slot_is(tree, &pt->upper, walk->at[0].index)),
-        .bits = walk->at[level].entry,
-        .is_leaf = entry_kind(tree, walk->at[level].entry, level) == ENTRY_LEAF,
+        .index = (unsigned)at->index,
+        .vaddr = canonical(tree, bits, slot_is(tree, &pt->upper, walk->at[0].place.index)),
+        .bits = at->entry,
+        .is_leaf = at->kind == ENTRY_LEAF,
     };
 
     if (visit.is_leaf)
-        visit.mapping = mapping_of(tree, visit.bits, level);
+        visit.mapping = mapping_of(tree, at);
     return visit;
 }
 
 /* The table was retired under the walk: the entry that led to it is another one by now. */
 static inline bool was_retired(const struct walk *walk)
 {
-    unsigned above = walk->level - 1;
+    const struct place *above = &walk->at[walk->level - 1].place;
 
-    return walk->level > 0 && load_entry(walk->at[above].table, walk->at[above].index) != walk->at[above].entry;
+    return walk->level > 0 && load_entry(above->table, above->index) != above->entry;
 }
 
 static inline void engine_walk(const struct page_table *pt, size_t limit, pt_visitor pre, pt_visitor post, void *arg)
 {
     struct tree tree = tree_of(pt);
-    struct walk walk = {.at = {{.table = table_at(&tree, pt->root)}}};
+    struct walk walk = {.at = {{.place = {.table = table_at(&tree, pt->root)}}}};
 
     for (;;) {
         unsigned level = walk.level;
+        struct place *at = &walk.at[level].place;
         struct pt_visit visit;
 
-        if (walk.at[level].index == level_entries(&tree, level) || walk.at[level].visited == limit) {
+        if (at->index == level_entries(&tree, level) || walk.at[level].visited == limit) {
             /* This table is done, and with it the entry that led here. */
             if (level == 0)
                 return;
@@ -95,26 +94,28 @@ static inline void engine_walk(const struct page_table *pt, size_t limit, pt_vis
             visit = visit_of(&tree, pt, &walk);
             if (post && !post(arg, &visit))
                 return;
-            walk.at[level].index++;
+            walk.at[level].place.index++;
             continue;
         }
 
-        walk.at[level].entry = load_entry(walk.at[level].table, walk.at[level].index);
-        switch (entry_kind(&tree, walk.at[level].entry, level)) {
+        at->entry = load_entry(at->table, at->index);
+        at->kind = entry_kind(&tree, at->entry, level);
+        at->group = at->kind == ENTRY_LEAF ? leaf_sort(&tree, at->entry, level).group : 0;
+        switch (at->kind) {
         case ENTRY_EMPTY:
-            if (PT_UNLIKELY(walk.at[level].entry != 0 && was_retired(&walk))) {
+            if (PT_UNLIKELY(at->entry != 0 && was_retired(&walk))) {
                 walk.level = level - 1;
                 walk.at[level - 1].visited--;
                 continue;
             }
-            walk.at[level].index++;
+            at->index++;
             continue;
         case ENTRY_LEAF:
             visit = visit_of(&tree, pt, &walk);
             if ((pre && !pre(arg, &visit)) || (post && !post(arg, &visit)))
                 return;
             walk.at[level].visited++;
-            walk.at[level].index++;
+            at->index = page_index(at) + page_entries(at);
             continue;
         case ENTRY_TABLE:
             visit = visit_of(&tree, pt, &walk);
@@ -122,11 +123,9 @@ static inline void engine_walk(const struct page_table *pt, size_t limit, pt_vis
                 return;
             walk.at[level].visited++;
             walk.level = level + 1;
-            walk.at[level + 1].table = table_of(&tree, walk.at[level].entry);
-            walk.at[level + 1].index = 0;
+            walk.at[level + 1].place = (struct place){.table = table_of(&tree, at->entry), .level = level + 1};
             walk.at[level + 1].visited = 0;
-            walk.at[level + 1].first =
-                walk.at[level].first + ((uint64_t)walk.at[level].index << level_shift(&tree, level));
+            walk.at[level + 1].first = walk.at[level].first + ((uint64_t)at->index << level_shift(&tree, level));
             continue;
         }
     }

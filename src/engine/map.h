@@ -16,13 +16,14 @@ struct map_request {
     pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr); /* scattered frames */
     void *arg;
     pt_flags flags;
-    unsigned top, bottom; /* the levels at which leaves may be placed */
+    struct page_sort smallest; /* of the pages that may be used */
+    bool huge;                 /* larger ones, too, of whatever sort fits */
 };
 
 struct map_step {
     pt_vaddr vaddr, last;
-    unsigned level;
-    size_t index, count;
+    struct page_sort sort;
+    size_t index, count; /* of entries */
 };
 
 static inline pt_paddr frame_for(const struct map_request *request, pt_vaddr vaddr)
@@ -40,37 +41,65 @@ static inline bool frames_are_contiguous(const struct tree *tree, const struct m
     return true;
 }
 
-/* The level of the largest page that may stand at vaddr. */
-static inline unsigned best_level(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
+/* A page of this size may stand at vaddr. */
+static inline bool page_fits(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr, pt_paddr paddr,
+                             uint64_t size)
+{
+    return is_aligned(vaddr | paddr, size) && request->last - vaddr >= size - 1 &&
+           (!request->get_paddr || frames_are_contiguous(tree, request, vaddr, paddr, size));
+}
+
+/* The sort of the largest page that may stand at vaddr. */
+static inline struct page_sort best_sort(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
 {
     pt_paddr paddr;
 
-    if (request->top == request->bottom)
-        return request->bottom;
+    if (!request->huge)
+        return request->smallest;
     paddr = frame_for(request, vaddr);
-    for (unsigned level = request->top; level < request->bottom; level++) {
-        uint64_t size = level_size(tree, level);
+    for (unsigned level = 0; level <= last_level(tree); level++) {
+        struct page_sort group = {level, group_bits(tree, level)}, single = {level, 0};
 
-        if (level_has_pages(tree, level) && is_aligned(vaddr | paddr, size) && request->last - vaddr >= size - 1 &&
-            (!request->get_paddr || frames_are_contiguous(tree, request, vaddr, paddr, size)))
-            return level;
+        if (group.group != 0 && page_fits(tree, request, vaddr, paddr, sort_size(tree, group)))
+            return group;
+        if (level < last_level(tree) && level_has_pages(tree, level) &&
+            page_fits(tree, request, vaddr, paddr, level_size(tree, level)))
+            return single;
     }
-    return request->bottom;
+    return request->smallest;
+}
+
+/* The entries from the step's first one on, in its table, that may be pages of its sort. */
+static inline size_t step_limit(const struct tree *tree, const struct map_request *request, const struct map_step *step)
+{
+    size_t in_table = level_entries(tree, step->sort.level) - step->index;
+    struct page_sort group = {step->sort.level, group_bits(tree, step->sort.level)};
+    size_t to_group;
+
+    if (!request->huge)
+        return in_table;
+    /* Each huge page of scattered frames is a step of its own: the next one may not be contiguous. */
+    if (request->get_paddr && (step->sort.level < last_level(tree) || step->sort.group != 0))
+        return (size_t)1 << step->sort.group;
+    if (step->sort.group != 0 || group.group == 0)
+        return in_table;
+    /* Where a group could begin, there is a choice again. */
+    if (!is_aligned(step->vaddr ^ frame_for(request, step->vaddr), sort_size(tree, group)) && !request->get_paddr)
+        return in_table;
+    to_group = ((size_t)1 << group.group) - (step->index & (((size_t)1 << group.group) - 1));
+    return to_group < in_table ? to_group : in_table;
 }
 
 static inline struct map_step step_at(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr)
 {
-    struct map_step step = {.vaddr = vaddr, .level = best_level(tree, request, vaddr)};
-    unsigned shift = level_shift(tree, step.level);
+    struct map_step step = {.vaddr = vaddr, .sort = best_sort(tree, request, vaddr)};
+    unsigned shift = level_shift(tree, step.sort.level);
     uint64_t wanted = (request->last - vaddr + 1) >> shift;
+    size_t limit;
 
-    step.index = index_of(tree, vaddr, step.level);
-    step.count = level_entries(tree, step.level) - step.index;
-    /* Each huge page of scattered frames is a step of its own: the next one may not be contiguous. */
-    if (request->get_paddr && step.level < request->bottom)
-        step.count = 1;
-    if (step.count > wanted)
-        step.count = (size_t)wanted;
+    step.index = index_of(tree, vaddr, step.sort.level);
+    limit = step_limit(tree, request, &step);
+    step.count = wanted < limit ? (size_t)wanted & ~(((size_t)1 << step.sort.group) - 1) : limit;
     step.last = vaddr + (((uint64_t)step.count << shift) - 1);
     return step;
 }
@@ -79,9 +108,9 @@ static inline struct map_step step_at(const struct tree *tree, const struct map_
 static inline enum pt_status check_scattered(const struct tree *tree, const struct map_request *request,
                                              const struct map_step *step)
 {
-    uint64_t size = level_size(tree, step->level);
+    uint64_t size = sort_size(tree, step->sort);
 
-    for (size_t i = 0; i < step->count; i++) {
+    for (size_t i = 0; i < step->count >> step->sort.group; i++) {
         pt_paddr paddr = frame_for(request, step->vaddr + i * size);
 
         if (!is_aligned(paddr, size))
@@ -105,14 +134,14 @@ static inline enum pt_status check_run(const struct tree *tree, const struct pag
 
     for (size_t i = step->index; i < step->index + step->count; i++) {
         pt_entry entry = load_entry(table, i);
-        enum entry_kind kind = entry_kind(tree, entry, step->level);
+        enum entry_kind kind = entry_kind(tree, entry, step->sort.level);
 
-        if (step->level == 0 && slot_is(tree, &pt->borrowed, i))
+        if (step->sort.level == 0 && slot_is(tree, &pt->borrowed, i))
             return PT_SHARED;
-        if (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, step->level)))
+        if (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, step->sort.level)))
             return PT_ALREADY_MAPPED;
         /* Even an empty table stays if another table has copied the entry that leads to it. */
-        if (step->level == 0 && slot_is(tree, &pt->lent, i))
+        if (step->sort.level == 0 && slot_is(tree, &pt->lent, i))
             return PT_SHARED;
     }
     return PT_OK;
@@ -129,14 +158,14 @@ static inline enum pt_status plan_map(const struct tree *tree, const struct page
     *needed = 0;
     for (;;) {
         struct map_step step = step_at(tree, request, vaddr);
-        struct place at = descend_to(tree, pt->root, vaddr, step.level);
+        struct place at = descend_to(tree, pt->root, vaddr, step.sort.level);
         enum pt_status status = PT_OK;
 
-        if (step.level > 0 && is_borrowed(tree, pt, vaddr))
+        if (step.sort.level > 0 && is_borrowed(tree, pt, vaddr))
             return PT_SHARED;
         if (request->get_paddr)
             status = check_scattered(tree, request, &step);
-        if (status == PT_OK && at.level == step.level)
+        if (status == PT_OK && at.level == step.sort.level)
             status = check_run(tree, pt, at.table, &step);
         else if (status == PT_OK && at.kind == ENTRY_LEAF)
             status = PT_MAPPED_TO_HUGE_PAGE;
@@ -144,7 +173,7 @@ static inline enum pt_status plan_map(const struct tree *tree, const struct page
             return status;
 
         /* Of the missing tables on the way, the step before has counted those that it shares. */
-        for (unsigned level = at.level; level < step.level; level++)
+        for (unsigned level = at.level; level < step.sort.level; level++)
             if (is_first || ((previous ^ vaddr) >> level_shift(tree, level)) != 0)
                 ++*needed;
 
@@ -156,58 +185,83 @@ static inline enum pt_status plan_map(const struct tree *tree, const struct page
     }
 }
 
+/* The leaf for an entry of the step, which is its i-th. */
+PT_INLINE pt_entry step_leaf(const struct tree *tree, const struct map_request *request, const struct map_step *step,
+                             pt_entry attributes, size_t i)
+{
+    uint64_t offset = i * level_size(tree, step->sort.level);
+    pt_paddr paddr;
+
+    if (request->get_paddr && step->sort.group == 0)
+        paddr = frame_for(request, step->vaddr + offset);
+    else
+        paddr = frame_for(request, step->vaddr) + offset;
+    return attributes ^ encoding.address(format_of(tree), paddr, shape_of(tree, step->sort));
+}
+
 /* Fill a table that nothing leads to yet: all of it is written, once. */
 static inline void fill_table(const struct tree *tree, void *table, const struct map_request *request,
                               const struct map_step *step)
 {
-    pt_entry attributes = encoding.leaf_attributes(format_of(tree), request->flags, step->level == last_level(tree));
-    uint64_t size = level_size(tree, step->level);
+    pt_entry attributes = attributes_of(tree, request->flags, step->sort);
     size_t end = step->index + step->count;
 
     clear_entries(table, 0, step->index);
     if (request->get_paddr) {
         for (size_t i = 0; i < step->count; i++)
-            fill_entry(table, step->index + i,
-                       attributes ^ encoding.address(format_of(tree), frame_for(request, step->vaddr + i * size)));
+            fill_entry(table, step->index + i, step_leaf(tree, request, step, attributes, i));
     } else {
-        pt_paddr paddr = frame_for(request, step->vaddr);
+        struct leaves leaves = {attributes, shape_of(tree, step->sort), frame_for(request, step->vaddr)};
 
         for (size_t i = 0; i < step->count; i++)
-            fill_entry(table, step->index + i, attributes ^ encoding.address(format_of(tree), paddr + i * size));
+            fill_entry(table, step->index + i, nth_leaf(tree, &leaves, i, step->sort.level));
     }
-    clear_entries(table, end, level_entries(tree, step->level) - end);
+    clear_entries(table, end, level_entries(tree, step->sort.level) - end);
+}
+
+/* Let go of the empty tables where the step's pages go. */
+static inline void make_way(const struct tree *tree, void *table, const struct map_step *step, struct pt_flush *flush)
+{
+    unsigned level = step->sort.level;
+    uint64_t size = level_size(tree, level);
+    bool any = false;
+
+    for (size_t i = 0; i < step->count; i++) {
+        pt_entry old = load_entry(table, step->index + i);
+
+        if (entry_kind(tree, old, level) == ENTRY_TABLE) {
+            store_entry(table, step->index + i, 0);
+            retire_below(tree, flush, old, level);
+            /* An invalidation reaches what was cached on the way to its address: each table of the last level needs one. */
+            pt_flush_add(flush, step->vaddr + i * size, size, level_size(tree, last_level(tree) - 1), false);
+            owe_root_entry(tree, flush, level);
+            any = true;
+        }
+    }
+    if (any && encoding.must_break)
+        pt_flush_invalidate(flush);
 }
 
 /* Write the step's run into a table that is in use. */
 static inline void write_run(const struct tree *tree, void *table, const struct map_request *request,
                              const struct map_step *step, struct pt_flush *flush)
 {
-    bool last = step->level == last_level(tree);
-    pt_entry attributes = encoding.leaf_attributes(format_of(tree), request->flags, last);
-    uint64_t size = level_size(tree, step->level);
+    pt_entry attributes = attributes_of(tree, request->flags, step->sort);
 
-    for (size_t i = 0; i < step->count; i++) {
-        pt_vaddr vaddr = step->vaddr + i * size;
-        pt_entry leaf = attributes ^ encoding.address(format_of(tree), frame_for(request, vaddr));
-        pt_entry old = last ? 0 : load_entry(table, step->index + i);
-
-        if (PT_UNLIKELY(!last && entry_kind(tree, old, step->level) == ENTRY_TABLE)) {
-            replace_entry(tree, flush, table, step->index + i, step->level, vaddr, leaf);
-            retire_below(tree, flush, old, step->level);
-        } else {
-            store_entry(table, step->index + i, leaf);
-        }
-    }
+    if (step->sort.level != last_level(tree))
+        make_way(tree, table, step, flush);
+    for (size_t i = 0; i < step->count; i++)
+        store_entry(table, step->index + i, step_leaf(tree, request, step, attributes, i));
 }
 
 /* Returns whether tables were linked. */
 static inline bool commit_step(const struct tree *tree, const struct page_table *pt, const struct map_request *request,
                                const struct map_step *step, struct reserve *reserve, struct pt_flush *flush)
 {
-    struct place at = descend_to(tree, pt->root, step->vaddr, step->level);
+    struct place at = descend_to(tree, pt->root, step->vaddr, step->sort.level);
     pt_paddr below;
 
-    if (at.level == step->level) {
+    if (at.level == step->sort.level) {
         write_run(tree, at.table, request, step, flush);
         return false;
     }
@@ -215,15 +269,16 @@ static inline bool commit_step(const struct tree *tree, const struct page_table 
     /* From the bottom up, so that one store makes all of it visible. */
     below = reserve_take(tree, reserve);
     fill_table(tree, table_at(tree, below), request, step);
-    for (unsigned level = step->level - 1; level > at.level; level--) {
+    for (unsigned level = step->sort.level - 1; level > at.level; level--) {
         pt_paddr frame = reserve_take(tree, reserve);
         void *table = table_at(tree, frame);
 
         clear_entries(table, 0, level_entries(tree, level));
-        fill_entry(table, index_of(tree, step->vaddr, level), encoding.table(format_of(tree), below));
+        fill_entry(table, index_of(tree, step->vaddr, level), table_entry(tree, below, level));
         below = frame;
     }
-    publish_entry(at.table, at.index, encoding.table(format_of(tree), below));
+    publish_entry(at.table, at.index, table_entry(tree, below, at.level));
+    owe_root_entry(tree, flush, at.level);
     return true;
 }
 
@@ -238,8 +293,8 @@ static inline void commit_map(const struct tree *tree, struct page_table *pt, co
         struct map_step step = step_at(tree, request, vaddr);
 
         tables_linked |= commit_step(tree, pt, request, &step, reserve, flush);
-        if (level_size(tree, step.level) < smallest)
-            smallest = level_size(tree, step.level);
+        if (level_size(tree, step.sort.level) < smallest)
+            smallest = level_size(tree, step.sort.level);
         if (step.last == request->last)
             break;
         vaddr = step.last + 1;
@@ -279,7 +334,7 @@ static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, p
 
     if (!flags_exist(flags))
         return PT_BAD_FLAGS;
-    if (!level_of_size(&tree, page_size, &request.bottom))
+    if (!sort_of_size(&tree, page_size, &request.smallest))
         return PT_BAD_SIZE;
     if (!is_aligned(vaddr | paddr, page_size))
         return PT_NOT_ALIGNED;
@@ -287,19 +342,20 @@ static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, p
         return PT_BAD_ADDRESS;
 
     /* Most pages go to a free entry of a table that is there. */
-    at = descend_to(&tree, pt->root, vaddr, request.bottom);
-    if (PT_LIKELY(at.level == request.bottom && at.entry == 0 && !is_borrowed(&tree, pt, vaddr))) {
+    at = descend_to(&tree, pt->root, vaddr, request.smallest.level);
+    if (PT_LIKELY(at.level == request.smallest.level && at.entry == 0 && request.smallest.group == 0 &&
+                  !is_borrowed(&tree, pt, vaddr))) {
+        struct shape shape = shape_of(&tree, request.smallest);
+
         settle(flush, vaddr, vaddr + (page_size - 1));
         store_entry(at.table, at.index,
-                    encoding.leaf_attributes(format_of(&tree), flags, at.level == last_level(&tree)) ^
-                        encoding.address(format_of(&tree), paddr));
+                    attributes_of(&tree, flags, request.smallest) ^ encoding.address(format_of(&tree), paddr, shape));
         owe_new_mapping(&tree, flush, vaddr, page_size, page_size, flags & PT_GLOBAL, false);
         note_half(&tree, pt, vaddr, vaddr);
         return PT_OK;
     }
 
     request.last = vaddr + (page_size - 1);
-    request.top = request.bottom;
     return map_request_in_steps(pt, &request, flush);
 }
 
@@ -307,8 +363,8 @@ static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, p
 static inline void request_region(const struct tree *tree, struct map_request *request, uint64_t size, unsigned options)
 {
     request->last = request->first + (size - 1);
-    request->bottom = last_level(tree);
-    request->top = options & PT_ALLOW_HUGE ? 0 : request->bottom;
+    request->smallest = (struct page_sort){last_level(tree), 0};
+    request->huge = options & PT_ALLOW_HUGE;
 }
 
 static inline enum pt_status check_map_region(const struct tree *tree, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,

@@ -10,16 +10,26 @@ static inline bool clear_page(const struct tree *tree, const struct place *at, p
                               pt_visitor visitor, void *arg, struct pt_flush *flush)
 {
     uint64_t size = level_size(tree, at->level);
-    pt_entry old = at->entry;
+    struct pt_mapping mapping = mapping_of(tree, at);
+    pt_entry bits = 0;
     struct pt_visit visit;
 
-    if (!(mapping_of(tree, old, at->level).flags & recorded))
+    if (!(mapping.flags & recorded))
         return true;
-    while (!swap_entry(at->table, at->index, &old, encoding.clear_recorded(format_of(tree), old, recorded)))
-        ;
-    if (leaf_has_rights(tree, old, at->level))
-        pt_flush_add(flush, vaddr, size, size, leaf_is_global(tree, old, at->level));
-    visit = (struct pt_visit){at->level, (unsigned)at->index, vaddr, old, true, mapping_of(tree, old, at->level)};
+    for (size_t i = 0; i < page_entries(at); i++) {
+        pt_entry old = load_entry(at->table, page_index(at) + i);
+
+        while (
+            !swap_entry(at->table, page_index(at) + i, &old, encoding.clear_recorded(format_of(tree), old, recorded)))
+            ;
+        mapping.flags |=
+            encoding.leaf_flags(format_of(tree), old, at->level == last_level(tree)) & (PT_ACCESSED | PT_DIRTY);
+        if (i == 0)
+            bits = old;
+    }
+    if (leaf_has_rights(tree, at->entry, at->level))
+        pt_flush_add(flush, vaddr, size << at->group, size, leaf_is_global(tree, at->entry, at->level));
+    visit = (struct pt_visit){at->level, (unsigned)page_index(at), vaddr, bits, true, mapping};
     return !visitor || visitor(arg, &visit);
 }
 
@@ -45,11 +55,11 @@ static inline enum pt_status engine_clear_recorded(struct page_table *pt, pt_vad
         struct place at = descend(&tree, pt->root, vaddr);
 
         if (at.kind == ENTRY_LEAF &&
-            !clear_page(&tree, &at, entry_first(&tree, at.level, vaddr), recorded, visitor, arg, flush))
+            !clear_page(&tree, &at, page_first(&tree, &at, vaddr), recorded, visitor, arg, flush))
             return PT_OK;
-        if (entry_last(&tree, at.level, vaddr) >= last)
+        if (page_last(&tree, &at, vaddr) >= last)
             return PT_OK;
-        vaddr = entry_last(&tree, at.level, vaddr) + 1;
+        vaddr = page_last(&tree, &at, vaddr) + 1;
     }
 }
 

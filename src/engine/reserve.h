@@ -34,7 +34,7 @@ static inline pt_paddr alloc_linked_table(const struct tree *tree, const struct 
 {
     pt_paddr frame = alloc_table(tree, pt, 1);
 
-    if (frame == 0 && encoding.table(format_of(tree), 0) == 0) {
+    if (frame == 0 && table_entry(tree, 0, 1) == 0) {
         frame = alloc_table(tree, pt, 1);
         free_table(tree, pt, 0, 1);
     }

@@ -13,13 +13,16 @@
 /* Stored inverted: a frame number that is not valid must not be the table's own either (L1 Terminal Fault). */
 static inline pt_entry retired_link(const struct tree *tree, pt_paddr next)
 {
-    return encoding.retired_mark | encoding.address(format_of(tree), ~next & encoding.paddr_mask)
+    pt_paddr inverted = ~next & encoding.paddr_mask(format_of(tree));
+
+    return encoding.retired_mark | encoding.address(format_of(tree), inverted, (struct shape){false, false})
                                        << encoding.retired_shift;
 }
 
 static inline pt_paddr retired_next(const struct tree *tree, pt_entry link)
 {
-    return ~encoding.table_paddr(format_of(tree), link >> encoding.retired_shift) & encoding.paddr_mask;
+    return ~encoding.table_paddr(format_of(tree), link >> encoding.retired_shift) &
+           encoding.paddr_mask(format_of(tree));
 }
 
 /* The table is unhooked already. The first one in the list links to itself. */
@@ -58,7 +61,7 @@ static inline struct subtree subtree_below(const struct tree *tree, pt_entry ent
 {
     struct subtree below = {.top = level + 1, .level = level + 1};
 
-    below.tables[level + 1] = encoding.table_paddr(format_of(tree), entry);
+    below.tables[level + 1] = table_paddr(tree, entry);
     return below;
 }
 
@@ -76,7 +79,7 @@ static inline pt_paddr subtree_next(const struct tree *tree, struct subtree *bel
 
             if (entry_kind(tree, entry, level) == ENTRY_TABLE) {
                 below->level = level + 1;
-                below->tables[level + 1] = encoding.table_paddr(format_of(tree), entry);
+                below->tables[level + 1] = table_paddr(tree, entry);
                 below->next[level + 1] = 0;
                 descended = true;
                 break;

@@ -37,7 +37,7 @@ static inline pt_entry populate(const struct tree *from, const struct page_table
                                 struct reserve *reserve)
 {
     pt_paddr frame = reserve_take(from, reserve);
-    pt_entry entry = encoding.table(format_of(from), frame);
+    pt_entry entry = table_entry(from, frame, 0);
 
     clear_entries(table_at(from, frame), 0, level_entries(from, 1));
     publish_entry(table_at(from, source->root), index, entry);
@@ -62,6 +62,7 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
         if (entry_kind(from, entry, 0) == ENTRY_EMPTY) {
             entry = populate(from, source, i, reserve);
             /* An MMU that remembers unused entries may do so for the source's, in its address space. */
+            owe_root_entry(from, flush, 0);
             if (format_of(tree)->new_mapping_owes == PT_OWES_FLUSH) {
                 flush->everything = true;
                 flush->asid = PT_NO_ASID;
@@ -69,6 +70,7 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
         }
         if (old == 0) {
             publish_entry(own, i, entry);
+            owe_root_entry(tree, flush, 0);
             owe_new_mapping(tree, flush, vaddr, size, smallest_page(tree), true, true);
         } else if (old != entry) {
             replace_entry(tree, flush, own, i, 0, vaddr, entry);

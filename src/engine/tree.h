@@ -81,15 +81,43 @@ PT_INLINE bool level_has_pages(const struct tree *tree, unsigned level)
     return (format_of(tree)->page_sizes & level_size(tree, level)) != 0;
 }
 
-/* The level whose pages have this size; false if the format has none. */
-PT_INLINE bool level_of_size(const struct tree *tree, uint64_t page_size, unsigned *level)
+/* log2 of the neighbouring entries of this level that can be one page together; 0 where none can. */
+PT_INLINE unsigned group_bits(const struct tree *tree, unsigned level)
+{
+    unsigned above_last = last_level(tree) - level;
+    unsigned bits;
+
+    if (!encoding.leaf_is_grouped || above_last >= PT_GROUP_LEVELS)
+        return 0;
+    bits = format_of(tree)->group_bits[above_last];
+    return format_of(tree)->page_sizes & level_size(tree, level) << bits ? bits : 0;
+}
+
+/* A sort of page: the level that it is in, and log2 of its entries there. */
+struct page_sort {
+    unsigned level, group;
+};
+
+PT_INLINE uint64_t sort_size(const struct tree *tree, struct page_sort sort)
+{
+    return level_size(tree, sort.level) << sort.group;
+}
+
+/* The pages of this size; false if the format has none. */
+PT_INLINE bool sort_of_size(const struct tree *tree, uint64_t page_size, struct page_sort *sort)
 {
     if (page_size == 0 || (page_size & (page_size - 1)) != 0 || (page_size & format_of(tree)->page_sizes) == 0)
         return false;
-    *level = last_level(tree);
-    while (level_size(tree, *level) != page_size)
-        --*level;
+    sort->level = last_level(tree);
+    while (sort->level > 0 && level_size(tree, sort->level - 1) <= page_size)
+        sort->level--;
+    sort->group = (unsigned)__builtin_ctzll(page_size) - level_shift(tree, sort->level);
     return true;
+}
+
+PT_INLINE struct shape shape_of(const struct tree *tree, struct page_sort sort)
+{
+    return (struct shape){sort.level == last_level(tree), sort.group != 0};
 }
 
 /* The first and the last address that the entry of vaddr translates. */
@@ -131,10 +159,12 @@ PT_INLINE size_t table_frames(const struct tree *tree, unsigned level)
     return table_size(tree, level) / PT_FRAME_SIZE;
 }
 
-/* Root entries in one slot of page_table.borrowed and .lent, log2. */
+/* Root entries in one slot of page_table.borrowed and .lent, log2. A page is never divided between slots. */
 PT_INLINE unsigned slot_shift(const struct tree *tree)
 {
-    return root_bits(tree) > 9 ? root_bits(tree) - 9 : 0;
+    unsigned shift = root_bits(tree) > 9 ? root_bits(tree) - 9 : 0;
+
+    return shift < group_bits(tree, 0) ? group_bits(tree, 0) : shift;
 }
 
 PT_INLINE bool slot_is(const struct tree *tree, const struct pt_root_slots *slots, size_t root_index)
@@ -306,17 +336,61 @@ PT_INLINE enum entry_kind entry_kind(const struct tree *tree, pt_entry entry, un
     return encoding.kind(format_of(tree), entry, level == last_level(tree));
 }
 
-PT_INLINE void *table_of(const struct tree *tree, pt_entry entry)
+/* The entry that leads to a table, in a table of this level. */
+PT_INLINE pt_entry table_entry(const struct tree *tree, pt_paddr table, unsigned level)
 {
-    return table_at(tree, encoding.table_paddr(format_of(tree), entry));
+    return encoding.table(format_of(tree), table, level == 0) | format_of(tree)->table_bits;
 }
 
-PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, pt_entry entry, unsigned level)
+PT_INLINE pt_paddr table_paddr(const struct tree *tree, pt_entry entry)
 {
-    bool last = level == last_level(tree);
+    return encoding.table_paddr(format_of(tree), entry) & ~format_of(tree)->table_bits;
+}
 
-    return (struct pt_mapping){encoding.leaf_paddr(format_of(tree), entry, last), level_size(tree, level),
-                               encoding.leaf_flags(format_of(tree), entry, last)};
+PT_INLINE void *table_of(const struct tree *tree, pt_entry entry)
+{
+    return table_at(tree, table_paddr(tree, entry));
+}
+
+/* The attributes that the flags stand for in a leaf of this sort. */
+PT_INLINE pt_entry attributes_of(const struct tree *tree, pt_flags flags, struct page_sort sort)
+{
+    return encoding.leaf_attributes(format_of(tree), flags, shape_of(tree, sort)) ^ format_of(tree)->leaf_bits;
+}
+
+/* The sort of page that a leaf is. */
+PT_INLINE struct page_sort leaf_sort(const struct tree *tree, pt_entry leaf, unsigned level)
+{
+    bool grouped =
+        encoding.leaf_is_grouped && encoding.leaf_is_grouped(format_of(tree), leaf, level == last_level(tree));
+
+    return (struct page_sort){level, grouped ? group_bits(tree, level) : 0};
+}
+
+/* The attributes of a leaf, all of them, as those of another sort of page. */
+PT_INLINE pt_entry reshaped_attributes(const struct tree *tree, pt_entry leaf, struct page_sort from,
+                                       struct page_sort to)
+{
+    return encoding.reshaped_attributes(format_of(tree), leaf, shape_of(tree, from), shape_of(tree, to)) ^
+           format_of(tree)->leaf_bits;
+}
+
+/* The address in a leaf: what its entry translates to, or where its page begins. */
+PT_INLINE pt_paddr address_in_leaf(const struct tree *tree, pt_entry leaf, unsigned level)
+{
+    return encoding.leaf_paddr(format_of(tree), leaf, level == last_level(tree)) & ~format_of(tree)->leaf_bits;
+}
+
+/* What this entry of a table translates to. */
+PT_INLINE pt_paddr leaf_paddr(const struct tree *tree, pt_entry leaf, unsigned level, size_t index)
+{
+    pt_paddr paddr = address_in_leaf(tree, leaf, level);
+    struct page_sort sort = leaf_sort(tree, leaf, level);
+
+    if (sort.group == 0)
+        return paddr;
+    index &= ((size_t)1 << sort.group) - 1;
+    return (paddr & ~(sort_size(tree, sort) - 1)) + index * level_size(tree, level);
 }
 
 /* ---- Finding ----------------------------------------------------------------------------------- */
@@ -324,11 +398,52 @@ PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, pt_entry entry, 
 /* Where an address is translated: an entry that is no table. */
 struct place {
     void *table;
-    unsigned level;
     size_t index;
     pt_entry entry;
     enum entry_kind kind;
+    unsigned level, group; /* of the entry, or of the page that it is part of */
 };
+
+PT_INLINE struct page_sort sort_at(const struct place *at)
+{
+    return (struct page_sort){at->level, at->group};
+}
+
+/* The first entry of the page. */
+PT_INLINE size_t page_index(const struct place *at)
+{
+    return at->index & ~(((size_t)1 << at->group) - 1);
+}
+
+PT_INLINE size_t page_entries(const struct place *at)
+{
+    return (size_t)1 << at->group;
+}
+
+/* The first and the last address of the page (or of the entry, if it is none) around vaddr. */
+PT_INLINE pt_vaddr page_first(const struct tree *tree, const struct place *at, pt_vaddr vaddr)
+{
+    return vaddr & ~(sort_size(tree, sort_at(at)) - 1);
+}
+
+PT_INLINE pt_vaddr page_last(const struct tree *tree, const struct place *at, pt_vaddr vaddr)
+{
+    return vaddr | (sort_size(tree, sort_at(at)) - 1);
+}
+
+PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, const struct place *at)
+{
+    bool last = at->level == last_level(tree);
+    uint64_t size = sort_size(tree, sort_at(at));
+    struct pt_mapping mapping = {address_in_leaf(tree, at->entry, at->level) & ~(size - 1), size,
+                                 encoding.leaf_flags(format_of(tree), at->entry, last)};
+
+    /* The hardware records in whichever entry of the group it meets. */
+    for (size_t i = 0; at->group != 0 && i < page_entries(at); i++)
+        mapping.flags |= encoding.leaf_flags(format_of(tree), load_entry(at->table, page_index(at) + i), last) &
+                         (PT_ACCESSED | PT_DIRTY);
+    return mapping;
+}
 
 /* Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). */
 static inline struct place descend_to(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
@@ -339,6 +454,8 @@ static inline struct place descend_to(const struct tree *tree, pt_paddr root, pt
         at.index = index_of(tree, vaddr, at.level);
         at.entry = load_entry(at.table, at.index);
         at.kind = entry_kind(tree, at.entry, at.level);
+        if (at.kind == ENTRY_LEAF)
+            at.group = leaf_sort(tree, at.entry, at.level).group;
         if (at.level == lowest || at.kind != ENTRY_TABLE)
             return at;
         at.table = table_of(tree, at.entry);

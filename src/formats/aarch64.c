@@ -62,14 +62,14 @@ PT_INLINE enum entry_kind aarch64_kind(const struct pt_format *format, pt_entry 
     return entry & AARCH64_TABLE ? ENTRY_TABLE : ENTRY_LEAF;
 }
 
-PT_INLINE pt_entry aarch64_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+PT_INLINE pt_entry aarch64_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
     unsigned index = flags & PT_DEVICE     ? format->memory_index.device
                      : flags & PT_UNCACHED ? format->memory_index.uncached
                                            : format->memory_index.normal;
     bool executable = flags & PT_EXECUTE;
     bool user = flags & PT_USER;
-    pt_entry entry = (format->tracks_access ? 0 : AARCH64_AF) | (last_level ? AARCH64_PAGE : 0);
+    pt_entry entry = (format->tracks_access ? 0 : AARCH64_AF) | (shape.last ? AARCH64_PAGE : 0);
 
     entry |= (pt_entry)index << AARCH64_ATTR_SHIFT;
     entry |= flags & PT_DEVICE ? 0 : AARCH64_SH_INNER;
@@ -82,9 +82,10 @@ PT_INLINE pt_entry aarch64_leaf_attributes(const struct pt_format *format, pt_fl
     return entry;
 }
 
-PT_INLINE pt_entry aarch64_address(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry aarch64_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;
+    (void)shape;
     return paddr;
 }
 
@@ -129,8 +130,9 @@ PT_INLINE pt_flags aarch64_leaf_flags(const struct pt_format *format, pt_entry e
 }
 
 /* The hierarchical limits (APTable, PXNTable, UXNTable) stay off: rights are the leaf's. */
-PT_INLINE pt_entry aarch64_table(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry aarch64_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
 {
+    (void)root_entry;
     (void)format;
     return paddr | AARCH64_TABLE | AARCH64_VALID;
 }
@@ -142,12 +144,12 @@ PT_INLINE bool aarch64_leaf_is_global(const struct pt_format *format, pt_entry l
     return !(leaf & AARCH64_NG);
 }
 
-PT_INLINE pt_entry aarch64_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last,
-                                              bool to_last)
+PT_INLINE pt_entry aarch64_reshaped_attributes(const struct pt_format *format, pt_entry leaf, struct shape from,
+                                               struct shape to)
 {
     (void)format;
-    (void)from_last;
-    return (leaf & ~(AARCH64_ADDRESS | AARCH64_PAGE)) | (to_last ? AARCH64_PAGE : 0);
+    (void)from;
+    return (leaf & ~(AARCH64_ADDRESS | AARCH64_PAGE)) | (to.last ? AARCH64_PAGE : 0);
 }
 
 PT_INLINE pt_entry aarch64_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
@@ -190,11 +192,17 @@ PT_INLINE bool aarch64_must_break(const struct pt_format *format, pt_entry from,
     return (from ^ to) & (AARCH64_ADDRESS | AARCH64_ATTR | AARCH64_SH_INNER | AARCH64_NG);
 }
 
+PT_INLINE pt_paddr aarch64_paddr_mask(const struct pt_format *format)
+{
+    (void)format;
+    return AARCH64_ADDRESS;
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
     .index_bits = 9,
-    .paddr_mask = AARCH64_ADDRESS,
+    .paddr_mask = aarch64_paddr_mask,
     .format_is_sound = aarch64_format_is_sound,
     .kind = aarch64_kind,
     .leaf_attributes = aarch64_leaf_attributes,
@@ -204,7 +212,7 @@ static const struct encoding encoding = {
     .leaf_flags = aarch64_leaf_flags,
     .table_paddr = aarch64_table_paddr,
     .leaf_is_global = aarch64_leaf_is_global,
-    .resized_attributes = aarch64_resized_attributes,
+    .reshaped_attributes = aarch64_reshaped_attributes,
     .keep_recorded = aarch64_keep_recorded,
     .clear_recorded = aarch64_clear_recorded,
     .hardware_writes = aarch64_hardware_writes,

@@ -57,16 +57,16 @@ PT_INLINE pt_entry loongarch_global_bit(bool last_level)
     return last_level ? LOONGARCH_G : LOONGARCH_HUGE_G;
 }
 
-PT_INLINE pt_entry loongarch_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+PT_INLINE pt_entry loongarch_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
     unsigned index = flags & PT_DEVICE     ? format->memory_index.device
                      : flags & PT_UNCACHED ? format->memory_index.uncached
                                            : format->memory_index.normal;
-    pt_entry entry = LOONGARCH_P | (last_level ? 0 : LOONGARCH_H);
+    pt_entry entry = LOONGARCH_P | (shape.last ? 0 : LOONGARCH_H);
 
     entry |= (pt_entry)index << LOONGARCH_MAT_SHIFT;
     entry |= flags & PT_USER ? LOONGARCH_PLV : 0;
-    entry |= flags & PT_GLOBAL ? loongarch_global_bit(last_level) : 0;
+    entry |= flags & PT_GLOBAL ? loongarch_global_bit(shape.last) : 0;
     entry |= flags & (PT_READ | PT_WRITE) ? 0 : LOONGARCH_NR;
     entry |= flags & PT_EXECUTE ? 0 : LOONGARCH_NX;
     entry |= flags & PT_WRITE ? LOONGARCH_W | LOONGARCH_D : 0;
@@ -74,9 +74,10 @@ PT_INLINE pt_entry loongarch_leaf_attributes(const struct pt_format *format, pt_
     return entry;
 }
 
-PT_INLINE pt_entry loongarch_address(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry loongarch_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;
+    (void)shape;
     return paddr;
 }
 
@@ -107,8 +108,9 @@ PT_INLINE pt_flags loongarch_leaf_flags(const struct pt_format *format, pt_entry
     return flags;
 }
 
-PT_INLINE pt_entry loongarch_table(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry loongarch_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
 {
+    (void)root_entry;
     (void)format;
     return paddr;
 }
@@ -119,15 +121,15 @@ PT_INLINE bool loongarch_leaf_is_global(const struct pt_format *format, pt_entry
     return leaf & loongarch_global_bit(last_level);
 }
 
-PT_INLINE pt_entry loongarch_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last,
-                                                bool to_last)
+PT_INLINE pt_entry loongarch_reshaped_attributes(const struct pt_format *format, pt_entry leaf, struct shape from,
+                                                 struct shape to)
 {
-    pt_entry address = from_last ? LOONGARCH_ADDRESS : LOONGARCH_ADDRESS & ~LOONGARCH_HUGE_G;
+    pt_entry address = from.last ? LOONGARCH_ADDRESS : LOONGARCH_ADDRESS & ~LOONGARCH_HUGE_G;
     pt_entry entry = leaf & ~(address | LOONGARCH_HUGE_G | LOONGARCH_H);
 
     (void)format;
-    entry |= to_last ? 0 : LOONGARCH_H;
-    entry |= leaf & loongarch_global_bit(from_last) ? loongarch_global_bit(to_last) : 0;
+    entry |= to.last ? 0 : LOONGARCH_H;
+    entry |= leaf & loongarch_global_bit(from.last) ? loongarch_global_bit(to.last) : 0;
     return entry;
 }
 
@@ -146,9 +148,15 @@ PT_INLINE pt_entry loongarch_clear_recorded(const struct pt_format *format, pt_e
     return leaf;
 }
 
+PT_INLINE pt_paddr loongarch_paddr_mask(const struct pt_format *format)
+{
+    (void)format;
+    return LOONGARCH_ADDRESS;
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
-    .paddr_mask = LOONGARCH_ADDRESS,
+    .paddr_mask = loongarch_paddr_mask,
     .page_shift = 12,
     .index_bits = 9,
     .format_is_sound = loongarch_format_is_sound,
@@ -160,7 +168,7 @@ static const struct encoding encoding = {
     .leaf_flags = loongarch_leaf_flags,
     .table_paddr = loongarch_table_paddr,
     .leaf_is_global = loongarch_leaf_is_global,
-    .resized_attributes = loongarch_resized_attributes,
+    .reshaped_attributes = loongarch_reshaped_attributes,
     .keep_recorded = loongarch_keep_recorded,
     .clear_recorded = loongarch_clear_recorded,
     .retired_mark = LOONGARCH_H, /* with V = 0 a huge page that is not valid, */

@@ -50,11 +50,11 @@ PT_INLINE enum entry_kind riscv_kind(const struct pt_format *format, pt_entry en
     return last_level ? ENTRY_EMPTY : ENTRY_TABLE;
 }
 
-PT_INLINE pt_entry riscv_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+PT_INLINE pt_entry riscv_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
     pt_entry entry = format->tracks_access ? 0 : RISCV_A | RISCV_D;
 
-    (void)last_level;
+    (void)shape;
     entry |= flags & PT_USER ? RISCV_U : 0;
     entry |= flags & PT_GLOBAL ? RISCV_G : 0;
     if (!(flags & (PT_READ | PT_WRITE | PT_EXECUTE)))
@@ -66,9 +66,10 @@ PT_INLINE pt_entry riscv_leaf_attributes(const struct pt_format *format, pt_flag
     return entry;
 }
 
-PT_INLINE pt_entry riscv_address(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry riscv_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;
+    (void)shape;
     return paddr >> 2;
 }
 
@@ -100,9 +101,10 @@ PT_INLINE pt_flags riscv_leaf_flags(const struct pt_format *format, pt_entry ent
 }
 
 /* A, D and U of an entry that leads to a table are reserved; G would make all below it global. */
-PT_INLINE pt_entry riscv_table(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry riscv_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
 {
-    return riscv_address(format, paddr) | RISCV_V;
+    (void)root_entry;
+    return riscv_address(format, paddr, (struct shape){false, false}) | RISCV_V;
 }
 
 PT_INLINE bool riscv_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
@@ -113,11 +115,12 @@ PT_INLINE bool riscv_leaf_is_global(const struct pt_format *format, pt_entry lea
 }
 
 /* Leaves look alike at all levels. */
-PT_INLINE pt_entry riscv_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last)
+PT_INLINE pt_entry riscv_reshaped_attributes(const struct pt_format *format, pt_entry leaf, struct shape from,
+                                             struct shape to)
 {
     (void)format;
-    (void)from_last;
-    (void)to_last;
+    (void)from;
+    (void)to;
     return leaf & ~RISCV_PPN;
 }
 
@@ -138,11 +141,17 @@ PT_INLINE bool riscv_hardware_writes(const struct pt_format *format, pt_entry le
     return format->tracks_access && (leaf & RISCV_V) && (!(leaf & RISCV_A) || (leaf & (RISCV_W | RISCV_D)) == RISCV_W);
 }
 
+PT_INLINE pt_paddr riscv_paddr_mask(const struct pt_format *format)
+{
+    (void)format;
+    return UINT64_C(0x00fffffffffff000);
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
     .index_bits = 9,
-    .paddr_mask = UINT64_C(0x00fffffffffff000),
+    .paddr_mask = riscv_paddr_mask,
     .format_is_sound = riscv_format_is_sound,
     .kind = riscv_kind,
     .leaf_attributes = riscv_leaf_attributes,
@@ -152,7 +161,7 @@ static const struct encoding encoding = {
     .leaf_flags = riscv_leaf_flags,
     .table_paddr = riscv_table_paddr,
     .leaf_is_global = riscv_leaf_is_global,
-    .resized_attributes = riscv_resized_attributes,
+    .reshaped_attributes = riscv_reshaped_attributes,
     .keep_recorded = riscv_keep_recorded,
     .clear_recorded = riscv_clear_recorded,
     .hardware_writes = riscv_hardware_writes,

@@ -68,14 +68,14 @@ PT_INLINE pt_entry x86_pat_bit(bool last_level)
     return last_level ? X86_PAT_4K : X86_PAT_HUGE;
 }
 
-PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
     unsigned index = flags & PT_DEVICE     ? format->memory_index.device
                      : flags & PT_UNCACHED ? format->memory_index.uncached
                                            : format->memory_index.normal;
-    pt_entry entry = last_level ? 0 : X86_PS;
+    pt_entry entry = shape.last ? 0 : X86_PS;
 
-    entry |= (index & 1 ? X86_PWT : 0) | (index & 2 ? X86_PCD : 0) | (index & 4 ? x86_pat_bit(last_level) : 0);
+    entry |= (index & 1 ? X86_PWT : 0) | (index & 2 ? X86_PCD : 0) | (index & 4 ? x86_pat_bit(shape.last) : 0);
     entry |= flags & PT_USER ? X86_US : 0;
     entry |= flags & PT_GLOBAL ? X86_G : 0;
 
@@ -84,7 +84,7 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
      * its address is stored inverted, where no memory is.
      */
     if (!(flags & (PT_READ | PT_WRITE | PT_EXECUTE)))
-        return entry | X86_NO_ACCESS | X86_XD | (last_level ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE);
+        return entry | X86_NO_ACCESS | X86_XD | (shape.last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE);
 
     entry |= X86_P;
     entry |= flags & PT_WRITE ? X86_RW : 0;
@@ -94,9 +94,10 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
     return entry;
 }
 
-PT_INLINE pt_entry x86_address(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry x86_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;
+    (void)shape;
     return paddr;
 }
 
@@ -126,8 +127,9 @@ PT_INLINE pt_flags x86_leaf_flags(const struct pt_format *format, pt_entry entry
 }
 
 /* Rights are the leaf's to restrict: tables allow everything (4.6.1: all levels must agree). */
-PT_INLINE pt_entry x86_table(const struct pt_format *format, pt_paddr paddr)
+PT_INLINE pt_entry x86_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
 {
+    (void)root_entry;
     (void)format;
     return paddr | X86_P | X86_RW | X86_US;
 }
@@ -145,16 +147,17 @@ PT_INLINE bool x86_leaf_is_global(const struct pt_format *format, pt_entry leaf,
     return leaf & X86_G;
 }
 
-PT_INLINE pt_entry x86_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last)
+PT_INLINE pt_entry x86_reshaped_attributes(const struct pt_format *format, pt_entry leaf, struct shape from,
+                                           struct shape to)
 {
-    pt_entry address = from_last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE;
-    pt_entry entry = leaf & ~(address | X86_PS | x86_pat_bit(from_last));
+    pt_entry address = from.last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE;
+    pt_entry entry = leaf & ~(address | X86_PS | x86_pat_bit(from.last));
 
     (void)format;
-    entry |= to_last ? 0 : X86_PS;
-    entry |= leaf & x86_pat_bit(from_last) ? x86_pat_bit(to_last) : 0;
+    entry |= to.last ? 0 : X86_PS;
+    entry |= leaf & x86_pat_bit(from.last) ? x86_pat_bit(to.last) : 0;
     if (!(leaf & X86_P))
-        entry |= to_last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE;
+        entry |= to.last ? X86_ADDRESS : X86_ADDRESS & ~X86_PAT_HUGE;
     return entry;
 }
 
@@ -181,11 +184,17 @@ PT_INLINE bool x86_hardware_writes(const struct pt_format *format, pt_entry leaf
     return (leaf & X86_P) && (!(leaf & X86_A) || (leaf & (X86_RW | X86_D)) == X86_RW);
 }
 
+PT_INLINE pt_paddr x86_paddr_mask(const struct pt_format *format)
+{
+    (void)format;
+    return X86_ADDRESS;
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
     .index_bits = 9,
-    .paddr_mask = X86_ADDRESS,
+    .paddr_mask = x86_paddr_mask,
     .format_is_sound = x86_format_is_sound,
     .kind = x86_kind,
     .leaf_attributes = x86_leaf_attributes,
@@ -195,7 +204,7 @@ static const struct encoding encoding = {
     .leaf_flags = x86_leaf_flags,
     .table_paddr = x86_table_paddr,
     .leaf_is_global = x86_leaf_is_global,
-    .resized_attributes = x86_resized_attributes,
+    .reshaped_attributes = x86_reshaped_attributes,
     .keep_recorded = x86_keep_recorded,
     .clear_recorded = x86_clear_recorded,
     .hardware_writes = x86_hardware_writes,

@@ -4,7 +4,6 @@
 static const struct encoding encoding = {
     FAKE_ENCODING,
     .entry_size = 4,
-    .paddr_mask = NARROW_ADDRESS,
     .retired_mark = LINK,
 };
 

@@ -4,7 +4,6 @@
 static const struct encoding encoding = {
     FAKE_ENCODING,
     .entry_size = 8,
-    .paddr_mask = WIDE_ADDRESS,
     .retired_mark = LINK | (0xa0 | (7 - LINK)) << 56,
 };
 

@@ -11,7 +11,6 @@ static bool fake_must_break(const struct pt_format *format, pt_entry from, pt_en
 static const struct encoding encoding = {
     FAKE_ENCODING,
     .entry_size = 8,
-    .paddr_mask = WIDE_ADDRESS,
     .retired_mark = LINK | (0xa0 | (7 - LINK)) << 56,
     .must_break = fake_must_break,
 };

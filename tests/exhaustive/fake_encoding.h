@@ -24,22 +24,24 @@ static enum entry_kind fake_kind(const struct pt_format *format, pt_entry entry,
     }
 }
 
-static pt_entry fake_leaf_attributes(const struct pt_format *format, pt_flags flags, bool last_level)
+static pt_entry fake_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
-    return marked(format, last_level ? LAST : UPPER) | bits_of_flags(flags & PT_ALL_FLAGS, last_level) |
-           (last_level ? address_mask(format) : 0);
+    return marked(format, shape.last ? LAST : UPPER) | bits_of_flags(flags & PT_ALL_FLAGS, shape.last) |
+           (shape.last ? address_mask(format) : 0);
 }
 
-static pt_entry fake_address(const struct pt_format *format, pt_paddr paddr)
+static pt_entry fake_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
+    (void)shape;
     if (paddr & ~address_mask(format))
         fail_msg("0x%" PRIx64 " does not fit into an entry", paddr);
     return paddr;
 }
 
-static pt_entry fake_table(const struct pt_format *format, pt_paddr paddr)
+static pt_entry fake_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
 {
-    return marked(format, TABLE) | fake_address(format, paddr);
+    (void)root_entry;
+    return marked(format, TABLE) | fake_address(format, paddr, (struct shape){false, false});
 }
 
 static pt_paddr fake_leaf_paddr(const struct pt_format *format, pt_entry entry, bool last_level)
@@ -67,11 +69,12 @@ static bool fake_leaf_is_global(const struct pt_format *format, pt_entry leaf, b
     return leaf != 0 && (fake_leaf_flags(format, leaf, last_level) & PT_GLOBAL);
 }
 
-static pt_entry fake_resized_attributes(const struct pt_format *format, pt_entry leaf, bool from_last, bool to_last)
+static pt_entry fake_reshaped_attributes(const struct pt_format *format, pt_entry leaf, struct shape from,
+                                         struct shape to)
 {
-    pt_flags flags = fake_leaf_flags(format, leaf, from_last);
+    pt_flags flags = fake_leaf_flags(format, leaf, from.last);
 
-    return fake_leaf_attributes(format, flags, to_last) | bits_of_flags(flags & (PT_ACCESSED | PT_DIRTY), to_last);
+    return fake_leaf_attributes(format, flags, to) | bits_of_flags(flags & (PT_ACCESSED | PT_DIRTY), to.last);
 }
 
 static pt_entry fake_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
@@ -100,12 +103,18 @@ static bool fake_hardware_writes(const struct pt_format *format, pt_entry leaf)
     return (flags & RIGHTS) && (!(flags & PT_ACCESSED) || (flags & (PT_WRITE | PT_DIRTY)) == PT_WRITE);
 }
 
+static pt_paddr fake_paddr_mask(const struct pt_format *format)
+{
+    return address_mask(format);
+}
+
 #define FAKE_ENCODING                                                                                                  \
-    .format_is_sound = fake_format_is_good, .kind = fake_kind, .leaf_attributes = fake_leaf_attributes,                \
-    .address = fake_address, .table = fake_table, .leaf_paddr = fake_leaf_paddr, .leaf_flags = fake_leaf_flags,        \
-    .table_paddr = fake_table_paddr, .leaf_is_global = fake_leaf_is_global,                                            \
-    .resized_attributes = fake_resized_attributes, .keep_recorded = fake_keep_recorded,                                \
-    .clear_recorded = fake_clear_recorded, .hardware_writes = fake_hardware_writes
+    .paddr_mask = fake_paddr_mask, .format_is_sound = fake_format_is_good, .kind = fake_kind,                          \
+    .leaf_attributes = fake_leaf_attributes, .address = fake_address, .table = fake_table,                             \
+    .leaf_paddr = fake_leaf_paddr, .leaf_flags = fake_leaf_flags, .table_paddr = fake_table_paddr,                     \
+    .leaf_is_global = fake_leaf_is_global, .reshaped_attributes = fake_reshaped_attributes,                            \
+    .keep_recorded = fake_keep_recorded, .clear_recorded = fake_clear_recorded,                                        \
+    .hardware_writes = fake_hardware_writes
 
 /* Three levels of two entries; the tests change a copy. */
 #define FAKE_MEASURES                                                                                                  \

@@ -52,6 +52,12 @@ pt_flags format_reads_back(const struct pt_format *format, pt_flags flags)
 
     if ((flags & PT_WRITE) || ((flags & PT_EXECUTE) && about->execute_implies_read))
         flags |= PT_READ;
+    if ((flags & PT_READ) && about->read_implies_execute)
+        flags |= PT_EXECUTE;
+    if (about->always_user)
+        flags |= PT_USER;
+    if (about->never_global)
+        flags &= ~PT_GLOBAL;
     if (flags & PT_DEVICE)
         flags &= ~PT_UNCACHED;
     if (!about->has_memory_types)
@@ -69,7 +75,7 @@ uint64_t format_entry_size(const struct pt_format *format, unsigned level)
 unsigned format_level_of(const struct pt_format *format, uint64_t page_size)
 {
     for (unsigned level = 0; level < format->levels; level++)
-        if (format_entry_size(format, level) == page_size)
+        if (format_entry_size(format, level) <= page_size)
             return level;
     fail_msg("%s has no level for pages of 0x%" PRIx64, format->name, page_size);
     return 0;
@@ -117,7 +123,8 @@ size_t format_entries(const struct pt_format *format)
 
 size_t format_root_frames(const struct pt_format *format)
 {
-    size_t bytes = format_root_entries(format) * sizeof(uint64_t);
+    const struct format_facts *about = format_facts(format);
+    size_t bytes = format_root_entries(format) * (about->entry_bytes ? about->entry_bytes : 8u);
 
     return (bytes + (size_t)PT_FRAME_SIZE - 1) / (size_t)PT_FRAME_SIZE;
 }

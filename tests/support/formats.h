@@ -35,7 +35,11 @@
 /** What a manual says of a format and its descriptor does not. */
 struct format_facts {
     const char *name;          /* of the C object: "pt_sv39" */
+    uint8_t entry_bytes;       /* of an entry; 0: 8 */
     bool execute_implies_read; /* execute-only does not exist */
+    bool read_implies_execute; /* what can be read can be executed */
+    bool always_user;          /* PT_USER need not be asked for, and is always reported */
+    bool never_global;         /* PT_GLOBAL means nothing, and is never reported */
     bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
     uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
     bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
@@ -55,7 +59,7 @@ pt_flags format_reads_back(const struct pt_format *format, pt_flags flags);
 /** How many bytes an entry of a table at `level` (0: the root) translates. */
 uint64_t format_entry_size(const struct pt_format *format, unsigned level);
 
-/** The level at which a page of this size is a leaf. */
+/** The level at which a page of this size is a leaf, or several neighbouring ones. */
 unsigned format_level_of(const struct pt_format *format, uint64_t page_size);
 
 uint64_t format_smallest(const struct pt_format *format);
