@@ -12,9 +12,14 @@
 #ifdef PT_ONLY_FORMAT
 #define EACH_FORMAT(X, ...) X(PT_ONLY_FORMAT, __VA_ARGS__)
 #else
-#define EACH_FORMAT(X, ...)                                                                                            \
-    X(pt_x86_64, __VA_ARGS__)                                                                                          \
-    , X(pt_aarch64, __VA_ARGS__), X(pt_sv39, __VA_ARGS__), X(pt_sv48, __VA_ARGS__), X(pt_loongarch64, __VA_ARGS__)
+/* clang-format off */
+#define EACH_FORMAT(X, ...) \
+    X(pt_x86_64, __VA_ARGS__), \
+    X(pt_aarch64, __VA_ARGS__), \
+    X(pt_sv39, __VA_ARGS__), \
+    X(pt_sv48, __VA_ARGS__), \
+    X(pt_loongarch64, __VA_ARGS__)
+/* clang-format on */
 #endif
 
 /**
