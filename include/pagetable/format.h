@@ -115,6 +115,11 @@ extern const struct pt_format pt_sv39;
 extern const struct pt_format pt_sv48;
 /** LoongArch64, 4 levels of 9 bits, 4K base pages. LoongArch Reference Manual vol. 1, 5.4. */
 extern const struct pt_format pt_loongarch64;
+/**
+ * ARMv7-A short descriptors: 4K, 64K, 1M and 16M pages; the root is 16 KiB. Tables of 1 KiB share frames. For TTBR0
+ * with TTBCR.N, copy it and take N from va_bits. Arm ARM v7 (DDI 0406C) B3.5.
+ */
+extern const struct pt_format pt_armv7_short;
 #endif
 
 #ifdef __cplusplus

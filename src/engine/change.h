@@ -207,7 +207,7 @@ static inline size_t unmap_run(const struct tree *tree, const struct page_table 
             if (!goes_as_a_whole(tree, pt, at->level, index, vaddr, last))
                 return i;
             store_entry(at->table, index, 0);
-            retire_below(tree, flush, entry, at->level);
+            retire_below(tree, flush, at->table, index, entry, at->level);
             pt_flush_add(flush, vaddr, size, smallest_page(tree), global);
             owe_root_entry(tree, flush, at->level);
         }

@@ -33,6 +33,12 @@ struct encoding {
     unsigned entry_size; /* bytes; always set */
     unsigned page_shift, index_bits;
 
+    /*
+     * log2 of the tables in a frame, where they are smaller; 0 where they fill it. Those of neighbouring entries
+     * share one, each at the place that its index gives it. Such a format has two levels.
+     */
+    unsigned packed_bits;
+
     /* The bits of a table's address that an entry can hold. */
     pt_paddr (*paddr_mask)(const struct pt_format *format);
 

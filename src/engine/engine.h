@@ -6,6 +6,7 @@
  *   tree.h       geometry, entries, finding an address
  *   check.h      arguments
  *   reserve.h    frames for new tables
+ *   pack.h       tables smaller than a frame
  *   retire.h     tables that leave the tree, until they are freed
  *   live.h       replacing live entries: break-before-make, splitting
  *   prune.h      finding tables with nothing in them

@@ -29,6 +29,17 @@ static inline enum pt_status engine_make_root(struct page_table *pt, const struc
     return PT_OK;
 }
 
+/* No later entry of the root leads to a table in the same frame. */
+static inline bool is_last_in_frame(const struct tree *tree, const void *root, size_t index)
+{
+    size_t last = index | (((size_t)1 << encoding.packed_bits) - 1);
+
+    for (size_t i = index + 1; i <= last; i++)
+        if (entry_kind(tree, load_entry(root, i), 0) == ENTRY_TABLE)
+            return false;
+    return true;
+}
+
 static inline void engine_free_tables(struct page_table *pt)
 {
     struct tree tree = tree_of(pt);
@@ -41,7 +52,8 @@ static inline void engine_free_tables(struct page_table *pt)
             struct subtree below = subtree_below(&tree, entry, 0);
 
             for (pt_paddr table; (table = subtree_next(&tree, &below)) != PT_NO_FRAME;)
-                free_table(&tree, pt, table, 1);
+                if (is_last_in_frame(&tree, root, i))
+                    free_table(&tree, pt, frame_of(table), 1);
         }
     }
     free_table(&tree, pt, pt->root, 0);

@@ -245,19 +245,19 @@ static inline void ungroup(const struct tree *tree, const struct place *at, pt_v
     replace_leaves(tree, flush, at->table, page_index(at), page_entries(at), at->level, vaddr, &singles, true);
 }
 
-/* The huge page at `at`, which begins at vaddr, becomes a table of the next smaller ones, made in `frame`. */
-static inline void split_leaf(const struct tree *tree, const struct place *at, pt_vaddr vaddr, pt_paddr frame,
+/* The huge page at `at`, which begins at vaddr, becomes a table of the next smaller ones. */
+static inline void split_leaf(const struct tree *tree, const struct place *at, pt_vaddr vaddr, pt_paddr made,
                               struct pt_flush *flush)
 {
     unsigned level = at->level + 1;
     struct leaves parts = leaves_like(tree, at, (struct page_sort){level, group_bits(tree, level)});
     size_t entries = level_entries(tree, level);
-    void *table = table_at(tree, frame);
+    void *table = table_at(tree, made);
     pt_entry old;
 
     for (size_t i = 0; i < entries; i++)
         fill_entry(table, i, nth_leaf(tree, &parts, i, level));
-    old = replace_entry(tree, flush, at->table, at->index, at->level, vaddr, table_entry(tree, frame, at->level));
+    old = replace_entry(tree, flush, at->table, at->index, at->level, vaddr, table_entry(tree, made, at->level));
     if (old != at->entry)
         for (size_t i = 0; i < entries; i++)
             add_recorded(tree, table, i, old);
@@ -269,7 +269,8 @@ static inline void split_page(const struct tree *tree, const struct place *at, p
     if (at->group != 0)
         ungroup(tree, at, page_first(tree, at, vaddr), flush);
     else
-        split_leaf(tree, at, page_first(tree, at, vaddr), reserve_take(tree, reserve), flush);
+        split_leaf(tree, at, page_first(tree, at, vaddr), take_table(tree, at->table, at->index, at->level, reserve),
+                   flush);
 }
 
 /* To split the page would break what the change itself uses. */
@@ -319,7 +320,7 @@ static inline struct edges edges_of(const struct tree *tree, const struct page_t
     return edges;
 }
 
-/* How many tables it takes to have page boundaries at both ends. */
+/* How many frames for tables it takes to have page boundaries at both ends. */
 static inline size_t count_splits(const struct tree *tree, const struct edges *edges, pt_vaddr first, pt_vaddr end)
 {
     unsigned first_level = edges->cut_first ? edges->first.level : last_level(tree);
@@ -329,8 +330,12 @@ static inline size_t count_splits(const struct tree *tree, const struct edges *e
     for (unsigned level = 0; level < last_level(tree); level++) {
         bool at_first = level >= first_level && !is_aligned(first, level_size(tree, level));
         bool at_end = level >= end_level && !is_aligned(end, level_size(tree, level));
-        bool same = entry_first(tree, level, first) == entry_first(tree, level, end);
+        bool same = ((first ^ end) >> (level_shift(tree, level) + encoding.packed_bits)) == 0;
 
+        if (encoding.packed_bits != 0) {
+            at_first &= frame_beside(tree, edges->first.table, edges->first.index, level) == PT_NO_FRAME;
+            at_end &= frame_beside(tree, edges->end.table, edges->end.index, level) == PT_NO_FRAME;
+        }
         count += at_first && at_end && same ? 1u : (size_t)at_first + at_end;
     }
     return count;

@@ -147,13 +147,39 @@ static inline enum pt_status check_run(const struct tree *tree, const struct pag
     return PT_OK;
 }
 
+/* The tables that the plan has seen or counted, as far as the next step may share them. */
+struct tables_counted {
+    bool any;
+    pt_vaddr last; /* the last address that they serve */
+};
+
+/* How many frames the tables take that are missing on the way to the step, which `at` is as far as there is one. */
+static inline size_t count_missing(const struct tree *tree, const struct map_request *request,
+                                   const struct map_step *step, const struct place *at, struct tables_counted *counted)
+{
+    /* Empty tables that this request passes may give way to its huge pages. */
+    size_t passed = index_of(tree, request->first, at->level);
+    size_t count = 0;
+
+    for (unsigned level = at->level; level < step->sort.level; level++) {
+        unsigned shift = level_shift(tree, level) + encoding.packed_bits;
+
+        if ((!counted->any || ((counted->last ^ step->vaddr) >> shift) != 0) &&
+            (level > at->level || frame_beside_but(tree, at->table, at->index, level, passed) == PT_NO_FRAME))
+            count++;
+    }
+    /* A page where tables share a frame has none; elsewhere the tables on the way to it serve the next step, too. */
+    if (encoding.packed_bits == 0 || step->sort.level == last_level(tree))
+        *counted = (struct tables_counted){true, step->last};
+    return count;
+}
+
 /* Look without touching: refuse, or count the tables that are missing. */
 static inline enum pt_status plan_map(const struct tree *tree, const struct page_table *pt,
                                       const struct map_request *request, size_t *needed)
 {
     pt_vaddr vaddr = request->first;
-    pt_vaddr previous = 0; /* the last address of the step before */
-    bool is_first = true;
+    struct tables_counted counted = {false, 0};
 
     *needed = 0;
     for (;;) {
@@ -172,15 +198,9 @@ static inline enum pt_status plan_map(const struct tree *tree, const struct page
         if (status != PT_OK)
             return status;
 
-        /* Of the missing tables on the way, the step before has counted those that it shares. */
-        for (unsigned level = at.level; level < step.sort.level; level++)
-            if (is_first || ((previous ^ vaddr) >> level_shift(tree, level)) != 0)
-                ++*needed;
-
+        *needed += count_missing(tree, request, &step, &at, &counted);
         if (step.last == request->last)
             return PT_OK;
-        is_first = false;
-        previous = step.last;
         vaddr = step.last + 1;
     }
 }
@@ -231,7 +251,7 @@ static inline void make_way(const struct tree *tree, void *table, const struct m
 
         if (entry_kind(tree, old, level) == ENTRY_TABLE) {
             store_entry(table, step->index + i, 0);
-            retire_below(tree, flush, old, level);
+            retire_below(tree, flush, table, step->index + i, old, level);
             /* An invalidation reaches what was cached on the way to its address: each table of the last level needs one. */
             pt_flush_add(flush, step->vaddr + i * size, size, level_size(tree, last_level(tree) - 1), false);
             owe_root_entry(tree, flush, level);
@@ -267,7 +287,8 @@ static inline bool commit_step(const struct tree *tree, const struct page_table 
     }
 
     /* From the bottom up, so that one store makes all of it visible. */
-    below = reserve_take(tree, reserve);
+    below = at.level + 1 == step->sort.level ? take_table(tree, at.table, at.index, at.level, reserve)
+                                             : reserve_take(tree, reserve);
     fill_table(tree, table_at(tree, below), request, step);
     for (unsigned level = step->sort.level - 1; level > at.level; level--) {
         pt_paddr frame = reserve_take(tree, reserve);

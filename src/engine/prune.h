@@ -33,7 +33,7 @@ static inline void retire_unused(const struct tree *tree, void *table, size_t in
     pt_entry entry = load_entry(table, index);
 
     store_entry(table, index, 0);
-    retire_table(tree, flush, table_paddr(tree, entry));
+    retire_unhooked(tree, flush, table, index, entry, level);
     owe_root_entry(tree, flush, level);
     pt_flush_add(flush, entry_first(tree, level, vaddr), level_size(tree, level), level_size(tree, level), false);
 }

@@ -23,7 +23,8 @@ static inline enum pt_status plan_split(const struct tree *tree, const struct pa
         return PT_OK;
     if (split_breaks_itself(tree, pt, flush, &at, vaddr))
         return PT_IN_USE;
-    *needed = sort.level - at.level;
+    if (frame_beside(tree, at.table, at.index, at.level) == PT_NO_FRAME)
+        *needed = sort.level - at.level;
     return PT_OK;
 }
 
@@ -131,7 +132,7 @@ static inline void collapse_table(const struct tree *tree, const struct page_tab
         pt_flush_invalidate(flush);
         add_recorded(tree, at->table, at->index, with_records(tree, table, level, leaf));
     }
-    retire_table(tree, flush, table_paddr(tree, at->entry));
+    retire_unhooked(tree, flush, at->table, at->index, at->entry, at->level);
 }
 
 /* The pages at `at` and behind it, at vaddr, become one page of several entries, if they are one. */

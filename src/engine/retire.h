@@ -8,14 +8,14 @@
 #define PT_ENGINE_RETIRE_H
 
 #include "../flush.h"
-#include "reserve.h"
+#include "pack.h"
 
 /* Stored inverted: a frame number that is not valid must not be the table's own either (L1 Terminal Fault). */
 static inline pt_entry retired_link(const struct tree *tree, pt_paddr next)
 {
     pt_paddr inverted = ~next & encoding.paddr_mask(format_of(tree));
 
-    return encoding.retired_mark | encoding.address(format_of(tree), inverted, (struct shape){false, false})
+    return encoding.retired_mark | encoding.address(format_of(tree), inverted, (struct shape){true, false})
                                        << encoding.retired_shift;
 }
 
@@ -34,6 +34,17 @@ static inline void retire_table(const struct tree *tree, struct pt_flush *flush,
     publish_entry(table_at(tree, table), 0, retired_link(tree, next));
     flush->retired = table;
     flush->tables_changed = true;
+}
+
+/* The same for one that an entry led to, which no longer stands at its place. */
+static inline void retire_unhooked(const struct tree *tree, struct pt_flush *flush, const void *parent, size_t index,
+                                   pt_entry entry, unsigned level)
+{
+    pt_paddr table = table_paddr(tree, entry);
+
+    flush->tables_changed = true;
+    if (frame_is_free(tree, parent, index, level, table))
+        retire_table(tree, flush, frame_of(table));
 }
 
 static inline void engine_free_retired(struct pt_flush *flush)
@@ -93,11 +104,16 @@ static inline pt_paddr subtree_next(const struct tree *tree, struct subtree *bel
     return PT_NO_FRAME;
 }
 
-/* Retire all tables below an entry that no longer stands in the tree. */
-static inline void retire_below(const struct tree *tree, struct pt_flush *flush, pt_entry entry, unsigned level)
+/* Retire all tables below an entry that no longer stands at its place in the tree. */
+static inline void retire_below(const struct tree *tree, struct pt_flush *flush, const void *parent, size_t index,
+                                pt_entry entry, unsigned level)
 {
     struct subtree below = subtree_below(tree, entry, level);
 
+    if (encoding.packed_bits != 0) {
+        retire_unhooked(tree, flush, parent, index, entry, level);
+        return;
+    }
     for (pt_paddr table; (table = subtree_next(tree, &below)) != PT_NO_FRAME;)
         retire_table(tree, flush, table);
 }

@@ -9,6 +9,19 @@
 #include "check.h"
 #include "live.h"
 
+/* An unused entry whose table would need a frame, unless the one of an unused neighbour before it has. */
+static inline bool is_first_beside(const struct tree *tree, const void *root, size_t index)
+{
+    size_t in_frame = index & (((size_t)1 << encoding.packed_bits) - 1);
+
+    if (frame_beside(tree, root, index, 0) != PT_NO_FRAME)
+        return false;
+    for (size_t i = index - in_frame; i < index; i++)
+        if (entry_kind(tree, load_entry(root, i), 0) == ENTRY_EMPTY)
+            return false;
+    return true;
+}
+
 /* The root entry of *pt can give way to the source's; counts those that the source has not used yet. */
 static inline enum pt_status plan_copy(const struct tree *tree, const struct page_table *pt,
                                        const struct page_table *source, size_t first, size_t last, size_t *needed)
@@ -26,7 +39,7 @@ static inline enum pt_status plan_copy(const struct tree *tree, const struct pag
             if (slot_is(tree, &pt->lent, i))
                 return PT_SHARED;
         }
-        if (entry_kind(tree, load_entry(other, i), 0) == ENTRY_EMPTY)
+        if (entry_kind(tree, load_entry(other, i), 0) == ENTRY_EMPTY && is_first_beside(tree, other, i))
             ++*needed;
     }
     return PT_OK;
@@ -36,11 +49,12 @@ static inline enum pt_status plan_copy(const struct tree *tree, const struct pag
 static inline pt_entry populate(const struct tree *from, const struct page_table *source, size_t index,
                                 struct reserve *reserve)
 {
-    pt_paddr frame = reserve_take(from, reserve);
-    pt_entry entry = table_entry(from, frame, 0);
+    void *root = table_at(from, source->root);
+    pt_paddr table = take_table(from, root, index, 0, reserve);
+    pt_entry entry = table_entry(from, table, 0);
 
-    clear_entries(table_at(from, frame), 0, level_entries(from, 1));
-    publish_entry(table_at(from, source->root), index, entry);
+    clear_entries(table_at(from, table), 0, level_entries(from, 1));
+    publish_entry(root, index, entry);
     return entry;
 }
 
@@ -75,7 +89,7 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
         } else if (old != entry) {
             replace_entry(tree, flush, own, i, 0, vaddr, entry);
             if (!slot_is(tree, &pt->borrowed, i) && entry_kind(tree, old, 0) == ENTRY_TABLE)
-                retire_below(tree, flush, old, 0);
+                retire_below(tree, flush, own, i, old, 0);
         }
         if (entry_kind(from, entry, 0) == ENTRY_TABLE)
             slot_set(tree, &source->lent, i, true);
