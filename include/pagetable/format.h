@@ -109,10 +109,29 @@ extern const struct pt_format PT_ONLY_FORMAT;
 extern const struct pt_format pt_x86_64;
 /** VMSAv8-64 stage 1, EL1&0, 4K granule, 48-bit addresses. Arm ARM (DDI 0487) D8. */
 extern const struct pt_format pt_aarch64;
-/** RISC-V privileged architecture, Sv39: 3 levels. */
+/**
+ * RISC-V privileged architecture, "Sv39", "Sv48", "Sv57": 3, 4, 5 levels. What a CPU has more goes into a copy:
+ * - Svnapot: page_sizes |= PT_64K, group_bits[0] = 4.
+ * - Svpbmt: features |= PT_FEATURE_SVPBMT; the memory_index is right already (0 PMA, 2 IO, 1 NC).
+ * - XuanTie C9xx: features |= PT_FEATURE_C9XX, and the memory_index of <pagetable/hw/riscv64.h>.
+ * - Svadu, where it is on (menvcfg.ADUE): tracks_access = true.
+ * - Svvptc: new_mapping_owes = PT_OWES_NOTHING, if the kernel's page-fault handler returns and tries again where
+ *   the page is mapped (PT_OWES_BARRIER: the same, and the stores are ordered before what other harts are told).
+ */
 extern const struct pt_format pt_sv39;
-/** RISC-V privileged architecture, Sv48: 4 levels. */
 extern const struct pt_format pt_sv48;
+extern const struct pt_format pt_sv57;
+/** RISC-V, 32 bits: "Sv32", 2 levels, entries of 4 bytes, 4K and 4M pages, 34-bit physical addresses. */
+extern const struct pt_format pt_sv32;
+/**
+ * RISC-V hypervisor extension, "Guest Physical Address Translation" (hgatp): what vaddr names is a guest's physical
+ * address, of 2 bits more; the root is 16 KiB. PT_USER is always given, PT_GLOBAL means nothing, and an ASID is a VMID.
+ * Copies as above. pt_hw_flush executes HFENCE.GVMA: in HS-mode only.
+ */
+extern const struct pt_format pt_sv39x4;
+extern const struct pt_format pt_sv48x4;
+extern const struct pt_format pt_sv57x4;
+extern const struct pt_format pt_sv32x4;
 /** LoongArch64, 4 levels of 9 bits, 4K base pages. LoongArch Reference Manual vol. 1, 5.4. */
 extern const struct pt_format pt_loongarch64;
 /**

@@ -13,6 +13,9 @@
  *   pt_hw_invalidate_all()      everything
  *   pt_hw_invalidate_end()      wait until they are done
  *   pt_hw_needs_all(flush)      no invalidation by address reaches all that is owed
+ *   pt_hw_flush_second_stage(flush, all)
+ *                               what is owed of a second stage (`all`: everything), by a hypervisor's instructions;
+ *                               only with PT_HW_HAS_SECOND_STAGE
  *
  * They act on this CPU only, except on AArch64 (inner shareable domain). All are privileged.
  */
@@ -29,6 +32,9 @@
 #define PT_HW_NATIVE 1
 #elif defined(__riscv) && __riscv_xlen == 64
 #include <pagetable/hw/riscv64.h>
+#define PT_HW_NATIVE 1
+#elif defined(__riscv) && __riscv_xlen == 32
+#include <pagetable/hw/riscv32.h>
 #define PT_HW_NATIVE 1
 #elif defined(__loongarch64)
 #include <pagetable/hw/loongarch64.h>
@@ -75,6 +81,12 @@ static inline void pt_hw_flush(const struct pt_flush *flush)
     if (!all && pages == 0)
         return;
 
+#ifdef PT_HW_HAS_SECOND_STAGE
+    if (flush->format->features & PT_FEATURE_SECOND_STAGE) {
+        pt_hw_flush_second_stage(flush, all || pages > PT_HW_MAX_SINGLE);
+        return;
+    }
+#endif
     pt_hw_invalidate_begin();
     if (!all && pages <= PT_HW_MAX_SINGLE)
         for (unsigned i = 0; i < flush->range_count; i++)

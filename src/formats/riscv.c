@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RISC-V: Sv39 and Sv48. Sections: The RISC-V Instruction Set Manual vol. II (privileged architecture),
- * "Supervisor" chapter: "Addressing and Memory Protection" (the entry), "Virtual Address Translation
- * Process", "Sv39", "Sv48".
+ * RISC-V, entries of 8 bytes: Sv39, Sv48, Sv57, and Sv39x4, Sv48x4, Sv57x4 for a guest's addresses. Sections: The
+ * RISC-V Instruction Set Manual vol. II (privileged architecture), "Supervisor" chapter: "Sv39" and the following;
+ * "Svnapot" (64K pages of 16 equal entries), "Svpbmt" (memory types); "Hypervisor" chapter: "Guest Physical
+ * Address Translation". XuanTie C9xx: thead-extension-spec, "XTheadMae".
  *
- * EXECUTE without READ exists; WRITE without READ is reserved, so WRITE implies READ. There are no
- * memory-type bits without Svpbmt: the physical memory attributes decide, and PT_DEVICE and PT_UNCACHED
- * are accepted and not reported.
+ * Without Svpbmt (or XTheadMae) there are no memory-type bits: the physical memory attributes decide, and PT_DEVICE
+ * and PT_UNCACHED are accepted and not reported.
  */
 #include "family.h"
 
@@ -21,97 +21,102 @@
 #define RISCV_INVALIDATE NULL
 #endif
 
-#define RISCV_V (UINT64_C(1) << 0) /* valid */
-#define RISCV_R (UINT64_C(1) << 1)
-#define RISCV_W (UINT64_C(1) << 2)
-#define RISCV_X (UINT64_C(1) << 3)
-#define RISCV_U (UINT64_C(1) << 4)
-#define RISCV_G (UINT64_C(1) << 5)
-#define RISCV_A (UINT64_C(1) << 6)             /* accessed; without Svadu a clear one faults, so it is always set */
-#define RISCV_D (UINT64_C(1) << 7)             /* dirty; likewise */
-#define RISCV_PPN UINT64_C(0x003ffffffffffc00) /* bits 53:10: physical address bits 55:12; 63:54 stay zero */
+#define RISCV_PPN UINT64_C(0x003ffffffffffc00) /* bits 53:10: physical address bits 55:12; 60:54 stay zero */
+#include "riscv.h"
 
-/* RSW, bits 9:8, is free for software: one for the user, one ours. V = 0 makes all other bits ours, too. */
-#define RISCV_SOFTWARE (UINT64_C(1) << 9)
-#define RISCV_NO_ACCESS (UINT64_C(1) << 8)
+#define RISCV_N (UINT64_C(1) << 63) /* Svnapot: ppn[3:0] = 1000 says "one of 16 that are 64K" */
+#define RISCV_N_SIZE PT_64K
+#define RISCV_PBMT_SHIFT 61 /* Svpbmt: memory type, bits 62:61 */
+#define RISCV_PBMT_MASK UINT64_C(3)
+#define RISCV_MAE_SHIFT 60 /* XTheadMae: strong order, cacheable, bufferable, shareable: bits 63 to 60 */
+#define RISCV_MAE_MASK UINT64_C(15)
+#define RISCV_MAE_SO 8u
+#define RISCV_MAE_C 4u
+
+static bool riscv_types_are_sound(const struct pt_format *format)
+{
+    unsigned normal = format->memory_index.normal, device = format->memory_index.device,
+             uncached = format->memory_index.uncached;
+
+    if (format->features & PT_FEATURE_SVPBMT)
+        return normal < 3 && device < 3 && uncached < 3 && device != normal && uncached != normal && uncached != device;
+    if (format->features & PT_FEATURE_C9XX)
+        return normal < 16 && device < 16 && uncached < 16 && (normal & (RISCV_MAE_SO | RISCV_MAE_C)) == RISCV_MAE_C &&
+               (device & (RISCV_MAE_SO | RISCV_MAE_C)) == RISCV_MAE_SO &&
+               (uncached & (RISCV_MAE_SO | RISCV_MAE_C)) == 0;
+    return true;
+}
 
 static bool riscv_format_is_sound(const struct pt_format *format)
 {
-    return format->pa_bits <= 56 && format->address_space == PT_SIGN_EXTENDED;
+    const uint32_t known = PT_FEATURE_SECOND_STAGE | PT_FEATURE_SVPBMT | PT_FEATURE_C9XX;
+    bool mae = format->features & PT_FEATURE_C9XX;
+    unsigned groups = format->group_bits[0];
+
+    /* XTheadMae takes the bits of Svnapot and Svpbmt. */
+    return !(format->features & ~known) && !(mae && ((format->features & PT_FEATURE_SVPBMT) || groups != 0)) &&
+           (groups == 0 || groups == 4) && format->group_bits[1] == 0 && format->group_bits[2] == 0 &&
+           format->levels >= 3 && format->levels <= 5 && format->va_bits == riscv_va_bits(format) &&
+           format->pa_bits <= 56 &&
+           format->address_space == (riscv_is_second_stage(format) ? PT_ZERO_EXTENDED : PT_SIGN_EXTENDED) &&
+           riscv_types_are_sound(format);
 }
 
-PT_INLINE enum entry_kind riscv_kind(const struct pt_format *format, pt_entry entry, bool last_level)
+/* The bits of the memory type in a leaf; 0: the format has none. */
+PT_INLINE pt_entry riscv_type_mask(const struct pt_format *format)
 {
-    (void)format;
-    if (!(entry & RISCV_V))
-        return entry & RISCV_NO_ACCESS ? ENTRY_LEAF : ENTRY_EMPTY;
-    if (entry & (RISCV_R | RISCV_W | RISCV_X))
-        return ENTRY_LEAF;
-    return last_level ? ENTRY_EMPTY : ENTRY_TABLE;
+    if (format->features & PT_FEATURE_C9XX)
+        return RISCV_MAE_MASK << RISCV_MAE_SHIFT;
+    return format->features & PT_FEATURE_SVPBMT ? RISCV_PBMT_MASK << RISCV_PBMT_SHIFT : 0;
+}
+
+PT_INLINE unsigned riscv_type_shift(const struct pt_format *format)
+{
+    return format->features & PT_FEATURE_C9XX ? RISCV_MAE_SHIFT : RISCV_PBMT_SHIFT;
 }
 
 PT_INLINE pt_entry riscv_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
-    pt_entry entry = format->tracks_access ? 0 : RISCV_A | RISCV_D;
+    unsigned index = flags & PT_DEVICE     ? format->memory_index.device
+                     : flags & PT_UNCACHED ? format->memory_index.uncached
+                                           : format->memory_index.normal;
 
-    (void)shape;
-    entry |= flags & PT_USER ? RISCV_U : 0;
-    entry |= flags & PT_GLOBAL ? RISCV_G : 0;
-    if (!(flags & (PT_READ | PT_WRITE | PT_EXECUTE)))
-        return entry | RISCV_NO_ACCESS;
-    entry |= RISCV_V;
-    entry |= flags & (PT_READ | PT_WRITE) ? RISCV_R : 0;
-    entry |= flags & PT_WRITE ? RISCV_W : 0;
-    entry |= flags & PT_EXECUTE ? RISCV_X : 0;
-    return entry;
+    return riscv_rights(format, flags) | ((pt_entry)index << riscv_type_shift(format) & riscv_type_mask(format)) |
+           (shape.grouped ? RISCV_N : 0);
 }
 
 PT_INLINE pt_entry riscv_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;
-    (void)shape;
+    if (shape.grouped)
+        paddr = (paddr & ~(RISCV_N_SIZE - 1)) | RISCV_N_SIZE / 2;
     return paddr >> 2;
 }
 
-PT_INLINE pt_paddr riscv_table_paddr(const struct pt_format *format, pt_entry entry)
+PT_INLINE bool riscv_leaf_is_grouped(const struct pt_format *format, pt_entry leaf, bool last_level)
 {
-    (void)format;
-    return (entry & RISCV_PPN) << 2;
+    return last_level && (leaf & RISCV_N) && (format->page_sizes & RISCV_N_SIZE);
 }
 
 PT_INLINE pt_paddr riscv_leaf_paddr(const struct pt_format *format, pt_entry entry, bool last_level)
 {
-    (void)last_level;
-    return riscv_table_paddr(format, entry);
+    pt_paddr paddr = riscv_table_paddr(format, entry);
+
+    return riscv_leaf_is_grouped(format, entry, last_level) ? paddr & ~(RISCV_N_SIZE - 1) : paddr;
 }
 
 PT_INLINE pt_flags riscv_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
 {
-    pt_flags flags = 0;
+    pt_flags flags = riscv_rights_flags(format, entry);
+    pt_entry mask = riscv_type_mask(format);
+    unsigned index = (unsigned)((entry & mask) >> riscv_type_shift(format));
 
     (void)last_level;
-    flags |= entry & RISCV_R ? PT_READ : 0;
-    flags |= entry & RISCV_W ? PT_WRITE : 0;
-    flags |= entry & RISCV_X ? PT_EXECUTE : 0;
-    flags |= entry & RISCV_U ? PT_USER : 0;
-    flags |= entry & RISCV_G ? PT_GLOBAL : 0;
-    if (format->tracks_access)
-        flags |= (entry & RISCV_A ? PT_ACCESSED : 0) | (entry & RISCV_D ? PT_DIRTY : 0);
+    if (mask != 0) {
+        flags |= index == format->memory_index.device ? PT_DEVICE : 0;
+        flags |= index == format->memory_index.uncached ? PT_UNCACHED : 0;
+    }
     return flags;
-}
-
-/* A, D and U of an entry that leads to a table are reserved; G would make all below it global. */
-PT_INLINE pt_entry riscv_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
-{
-    (void)root_entry;
-    return riscv_address(format, paddr, (struct shape){false, false}) | RISCV_V;
-}
-
-PT_INLINE bool riscv_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
-{
-    (void)format;
-    (void)last_level;
-    return leaf & RISCV_G;
 }
 
 /* Leaves look alike at all levels. */
@@ -119,32 +124,7 @@ PT_INLINE pt_entry riscv_reshaped_attributes(const struct pt_format *format, pt_
                                              struct shape to)
 {
     (void)format;
-    (void)from;
-    (void)to;
-    return leaf & ~RISCV_PPN;
-}
-
-PT_INLINE pt_entry riscv_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
-{
-    (void)format;
-    return to | (from & (RISCV_A | RISCV_D | RISCV_SOFTWARE));
-}
-
-PT_INLINE pt_entry riscv_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
-{
-    (void)format;
-    return leaf & ~((recorded & PT_ACCESSED ? RISCV_A : 0) | (recorded & PT_DIRTY ? RISCV_D : 0));
-}
-
-PT_INLINE bool riscv_hardware_writes(const struct pt_format *format, pt_entry leaf)
-{
-    return format->tracks_access && (leaf & RISCV_V) && (!(leaf & RISCV_A) || (leaf & (RISCV_W | RISCV_D)) == RISCV_W);
-}
-
-PT_INLINE pt_paddr riscv_paddr_mask(const struct pt_format *format)
-{
-    (void)format;
-    return UINT64_C(0x00fffffffffff000);
+    return (leaf & ~(RISCV_PPN | (from.grouped ? RISCV_N : 0))) | (to.grouped ? RISCV_N : 0);
 }
 
 static const struct encoding encoding = {
@@ -158,6 +138,7 @@ static const struct encoding encoding = {
     .address = riscv_address,
     .table = riscv_table,
     .leaf_paddr = riscv_leaf_paddr,
+    .leaf_is_grouped = riscv_leaf_is_grouped,
     .leaf_flags = riscv_leaf_flags,
     .table_paddr = riscv_table_paddr,
     .leaf_is_global = riscv_leaf_is_global,
@@ -168,31 +149,69 @@ static const struct encoding encoding = {
     .invalidate = RISCV_INVALIDATE,
 };
 
-/* Invalid entries may be remembered too ("Supervisor Memory-Management Fence Instruction"): new ones owe a flush. */
+/*
+ * Invalid entries may be remembered too ("Supervisor Memory-Management Fence Instruction"): new ones owe a flush.
+ * The memory types are those of Svpbmt, for copies with that feature: 0 = PMA, 1 = NC, 2 = IO.
+ */
+#define RISCV_MEASURES                                                                                                 \
+    .operations = &operations, .page_shift = 12, .index_bits = 9, .pa_bits = 56, .new_mapping_owes = PT_OWES_FLUSH,    \
+    .memory_index = {.normal = 0, .device = 2, .uncached = 1}
+
 const struct pt_format pt_sv39 = {
     .name = "Sv39",
-    .operations = &operations,
+    RISCV_MEASURES,
     .page_sizes = PT_4K | PT_2M | PT_1G,
     .levels = 3,
-    .page_shift = 12,
-    .index_bits = 9,
     .va_bits = 39,
-    .pa_bits = 56,
     .address_space = PT_SIGN_EXTENDED,
-    .new_mapping_owes = PT_OWES_FLUSH,
 };
 
 const struct pt_format pt_sv48 = {
     .name = "Sv48",
-    .operations = &operations,
+    RISCV_MEASURES,
     .page_sizes = PT_4K | PT_2M | PT_1G | PT_512G,
     .levels = 4,
-    .page_shift = 12,
-    .index_bits = 9,
     .va_bits = 48,
-    .pa_bits = 56,
     .address_space = PT_SIGN_EXTENDED,
-    .new_mapping_owes = PT_OWES_FLUSH,
+};
+
+const struct pt_format pt_sv57 = {
+    .name = "Sv57",
+    RISCV_MEASURES,
+    .page_sizes = PT_4K | PT_2M | PT_1G | PT_512G | PT_256T,
+    .levels = 5,
+    .va_bits = 57,
+    .address_space = PT_SIGN_EXTENDED,
+};
+
+const struct pt_format pt_sv39x4 = {
+    .name = "Sv39x4",
+    RISCV_MEASURES,
+    .page_sizes = PT_4K | PT_2M | PT_1G,
+    .levels = 3,
+    .va_bits = 41,
+    .address_space = PT_ZERO_EXTENDED,
+    .features = PT_FEATURE_SECOND_STAGE,
+};
+
+const struct pt_format pt_sv48x4 = {
+    .name = "Sv48x4",
+    RISCV_MEASURES,
+    .page_sizes = PT_4K | PT_2M | PT_1G | PT_512G,
+    .levels = 4,
+    .va_bits = 50,
+    .address_space = PT_ZERO_EXTENDED,
+    .features = PT_FEATURE_SECOND_STAGE,
+};
+
+const struct pt_format pt_sv57x4 = {
+    .name = "Sv57x4",
+    RISCV_MEASURES,
+    .page_sizes = PT_4K | PT_2M | PT_1G | PT_512G | PT_256T,
+    .levels = 5,
+    .va_bits = 59,
+    .address_space = PT_ZERO_EXTENDED,
+    .features = PT_FEATURE_SECOND_STAGE,
 };
 
 #endif

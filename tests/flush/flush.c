@@ -16,10 +16,23 @@ struct flush_facts {
     bool breaks_before_make;
 };
 
+/* clang-format off */
 static const struct flush_facts flush_facts[] = {
-    {"pt_x86_64", PT_OWES_NOTHING, false}, {"pt_aarch64", PT_OWES_BARRIER, true},    {"pt_sv39", PT_OWES_FLUSH, false},
-    {"pt_sv48", PT_OWES_FLUSH, false},     {"pt_loongarch64", PT_OWES_FLUSH, false},
+    {"pt_x86_64", PT_OWES_NOTHING, false},
+    {"pt_aarch64", PT_OWES_BARRIER, true},
+    {"pt_sv39", PT_OWES_FLUSH, false},
+    {"pt_sv48", PT_OWES_FLUSH, false},
+    {"pt_sv57", PT_OWES_FLUSH, false},
+    {"test_sv39_rva23", PT_OWES_FLUSH, false},
+    {"test_sv39_c9xx", PT_OWES_FLUSH, false},
+    {"pt_sv32", PT_OWES_FLUSH, false},
+    {"pt_sv39x4", PT_OWES_FLUSH, false},
+    {"pt_sv48x4", PT_OWES_FLUSH, false},
+    {"pt_sv57x4", PT_OWES_FLUSH, false},
+    {"pt_sv32x4", PT_OWES_FLUSH, false},
+    {"pt_loongarch64", PT_OWES_FLUSH, false},
 };
+/* clang-format on */
 
 static const struct flush_facts *facts_of(const struct pt_format *format)
 {

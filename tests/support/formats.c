@@ -7,6 +7,26 @@
 #define ITS_NAME(format, unused) NAME_OF(format)
 #define NAME_OF(format) #format
 
+#ifndef PT_ONLY_FORMAT
+struct pt_format test_sv39_rva23, test_sv39_c9xx;
+
+__attribute__((constructor)) static void fill_in_copies(void)
+{
+    test_sv39_rva23 = pt_sv39;
+    test_sv39_rva23.name = "Sv39, Svnapot, Svpbmt";
+    test_sv39_rva23.features |= PT_FEATURE_SVPBMT;
+    test_sv39_rva23.page_sizes |= PT_64K;
+    test_sv39_rva23.group_bits[0] = 4;
+
+    test_sv39_c9xx = pt_sv39;
+    test_sv39_c9xx.name = "Sv39, XuanTie C9xx";
+    test_sv39_c9xx.features |= PT_FEATURE_C9XX;
+    test_sv39_c9xx.memory_index.normal = 7;   /* cacheable, bufferable, shareable */
+    test_sv39_c9xx.memory_index.device = 10;  /* strong order, bufferable */
+    test_sv39_c9xx.memory_index.uncached = 3; /* bufferable, shareable */
+}
+#endif
+
 const struct pt_format *const formats[] = {EACH_FORMAT(ITS_ADDRESS, )};
 const size_t formats_count = TESTS_COUNT(formats);
 
@@ -25,6 +45,19 @@ static const struct format_facts facts[] = {
      .can_track_access = true},
     {.name = "pt_sv39", .entry_pa_bits = 56, .can_track_access = true},
     {.name = "pt_sv48", .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv57", .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "test_sv39_rva23", .has_memory_types = true, .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "test_sv39_c9xx", .has_memory_types = true, .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv32", .entry_bytes = 4, .entry_pa_bits = 34, .can_track_access = true},
+    {.name = "pt_sv39x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv48x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv57x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv32x4",
+     .entry_bytes = 4,
+     .always_user = true,
+     .never_global = true,
+     .entry_pa_bits = 34,
+     .can_track_access = true},
     {.name = "pt_loongarch64", .has_memory_types = true, .entry_pa_bits = 48, .no_table_at_zero = true},
 };
 
@@ -35,7 +68,11 @@ const struct format_facts *format_facts(const struct pt_format *format)
     for (size_t i = 0; i < formats_count && !name; i++)
         if (format == formats[i])
             name = names[i];
-    /* A copy: the facts are those of its family. */
+    /* A copy: the facts are those of the format that it can be a copy of, or of its family. */
+    for (size_t i = 0; i < formats_count && !name; i++)
+        if (format->operations == formats[i]->operations && format->features == formats[i]->features &&
+            format->levels == formats[i]->levels)
+            name = names[i];
     for (size_t i = 0; i < formats_count && !name; i++)
         if (format->operations == formats[i]->operations)
             name = names[i];

@@ -37,6 +37,12 @@
      .teardown_func = (tear_down),                                                                                     \
      .initial_state = (void *)&(format)}
 
+#ifndef PT_ONLY_FORMAT
+/* Copies with features that a user would add, filled in before main. */
+extern struct pt_format test_sv39_rva23; /* Svnapot and Svpbmt, as the profile RVA23 has them */
+extern struct pt_format test_sv39_c9xx;  /* the memory types of XuanTie C9xx */
+#endif
+
 /** What a manual says of a format and its descriptor does not. */
 struct format_facts {
     const char *name;          /* of the C object: "pt_sv39" */

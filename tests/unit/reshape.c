@@ -31,6 +31,14 @@ static const struct bit_facts bit_facts[] = {
     {"pt_aarch64", BIT(58) | BIT(57), BIT(10), 0, BIT(7), true},
     {"pt_sv39", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_sv48", BIT(9), BIT(6), BIT(7), 0, false},
+    {"pt_sv57", BIT(9), BIT(6), BIT(7), 0, false},
+    {"test_sv39_rva23", BIT(9), BIT(6), BIT(7), 0, false},
+    {"test_sv39_c9xx", BIT(9), BIT(6), BIT(7), 0, false},
+    {"pt_sv32", BIT(9), BIT(6), BIT(7), 0, false},
+    {"pt_sv39x4", BIT(9), BIT(6), BIT(7), 0, false},
+    {"pt_sv48x4", BIT(9), BIT(6), BIT(7), 0, false},
+    {"pt_sv57x4", BIT(9), BIT(6), BIT(7), 0, false},
+    {"pt_sv32x4", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_loongarch64", 0, 0, 0, 0, false},
 };
 
