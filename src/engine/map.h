@@ -138,10 +138,12 @@ static inline enum pt_status check_run(const struct tree *tree, const struct pag
 
         if (step->sort.level == 0 && slot_is(tree, &pt->borrowed, i))
             return PT_SHARED;
+        if (kind == ENTRY_LEAF && leaf_sort(tree, entry, step->sort.level).group > step->sort.group)
+            return PT_MAPPED_TO_HUGE_PAGE;
         if (kind == ENTRY_LEAF || (kind == ENTRY_TABLE && !nothing_below(tree, entry, step->sort.level)))
             return PT_ALREADY_MAPPED;
         /* Even an empty table stays if another table has copied the entry that leads to it. */
-        if (step->sort.level == 0 && slot_is(tree, &pt->lent, i))
+        if (kind == ENTRY_TABLE && step->sort.level == 0 && slot_is(tree, &pt->lent, i))
             return PT_SHARED;
     }
     return PT_OK;
