@@ -93,8 +93,10 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
         }
         if (entry_kind(from, entry, 0) == ENTRY_TABLE)
             slot_set(tree, &source->lent, i, true);
-        slot_set(tree, &pt->borrowed, i, true);
     }
+    /* All of them in the end: a slot may stand for several entries. */
+    for (size_t i = first; i <= last; i++)
+        slot_set(tree, &pt->borrowed, i, true);
 }
 
 static inline enum pt_status engine_copy_from(struct page_table *pt, const struct page_table *source, pt_vaddr vaddr,
