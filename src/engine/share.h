@@ -58,6 +58,41 @@ static inline pt_entry populate(const struct tree *from, const struct page_table
     return entry;
 }
 
+/*
+ * Root entries that are one page together change together: none of the new ones is there before all of the old ones
+ * are gone, where that matters. The borrowed huge pages of such groups go first.
+ */
+static inline void break_groups(const struct tree *tree, void *own, const void *other, size_t first, size_t last,
+                                pt_vaddr vaddr, struct pt_flush *flush)
+{
+    size_t count = (size_t)1 << group_bits(tree, 0);
+    uint64_t size = level_size(tree, 0);
+    bool any = false;
+
+    if (!encoding.must_break || count == 1)
+        return;
+    for (size_t i = first; i <= last; i += count) {
+        bool grouped = false, differ = false;
+
+        for (size_t j = i; j < i + count; j++) {
+            pt_entry old = load_entry(own, j), entry = load_entry(other, j);
+
+            grouped |= entry_kind(tree, old, 0) == ENTRY_LEAF && leaf_sort(tree, old, 0).group != 0;
+            grouped |= entry_kind(tree, entry, 0) == ENTRY_LEAF && leaf_sort(tree, entry, 0).group != 0;
+            differ |= old != entry;
+        }
+        for (size_t j = i; j < i + count && grouped && differ; j++) {
+            if (entry_kind(tree, load_entry(own, j), 0) != ENTRY_LEAF)
+                continue;
+            pt_flush_add(flush, vaddr + (j - first) * size, size, size,
+                         leaf_is_global(tree, take_entry(tree, own, j, 0), 0));
+            any = true;
+        }
+    }
+    if (any)
+        pt_flush_invalidate(flush);
+}
+
 static inline void commit_copy(const struct tree *tree, struct page_table *pt, const struct tree *from,
                                struct page_table *source, size_t first, size_t last, pt_vaddr vaddr,
                                struct reserve *reserve, struct pt_flush *flush)
@@ -69,6 +104,7 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
     source->has_lent = true;
     note_half(tree, pt, vaddr, vaddr + ((uint64_t)(last - first) * size));
     settle(flush, vaddr, vaddr + ((uint64_t)(last - first) * size + (size - 1)));
+    break_groups(tree, own, other, first, last, vaddr, flush);
     for (size_t i = first; i <= last; i++, vaddr += size) {
         pt_entry old = load_entry(own, i);
         pt_entry entry = load_entry(other, i);
