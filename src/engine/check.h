@@ -63,6 +63,21 @@ PT_INLINE enum pt_status check_region(const struct tree *tree, pt_vaddr vaddr, u
     return PT_OK;
 }
 
+/* Groups are smaller than a table (the root may be one), and are split into single pages, which must exist. */
+PT_INLINE bool group_is_sound(const struct tree *tree, unsigned above_last)
+{
+    const struct pt_format *format = format_of(tree);
+    unsigned bits = format->group_bits[above_last], level = last_level(tree) - above_last;
+
+    if (bits == 0)
+        return true;
+    if (above_last >= format->levels || !encoding.leaf_is_grouped)
+        return false;
+    if (level == 0 ? bits > root_bits(tree) : bits >= format->index_bits)
+        return false;
+    return group_bits(tree, level) == 0 || level_has_pages(tree, level);
+}
+
 /* A descriptor that does not contradict itself. */
 PT_INLINE bool format_is_sound(const struct tree *tree)
 {
@@ -90,18 +105,16 @@ PT_INLINE bool format_is_sound(const struct tree *tree)
     if (format->address_space > PT_ZERO_EXTENDED || format->new_mapping_owes > PT_OWES_FLUSH)
         return false;
 
-    for (unsigned level = 0; level < format->levels; level++) {
-        unsigned group = group_bits(tree, level);
-
-        if (group > (level == 0 ? root_bits(tree) : format->index_bits))
+    for (unsigned above_last = 0; above_last < PT_GROUP_LEVELS; above_last++)
+        if (!group_is_sound(tree, above_last))
             return false;
-        sizes |= level_size(tree, level) | level_size(tree, level) << group;
-    }
+    for (unsigned level = 0; level < format->levels; level++)
+        sizes |= level_size(tree, level) | level_size(tree, level) << group_bits(tree, level);
     if ((format->page_sizes & ~sizes) != 0 || (format->page_sizes & smallest_page(tree)) == 0)
         return false;
     /* A huge page is split into those of the next size: no gaps. */
     for (unsigned level = 0; level + 1 < format->levels; level++)
-        if ((level_has_pages(tree, level) || group_bits(tree, level) != 0) && !level_has_pages(tree, level + 1))
+        if (level_has_pages(tree, level) && !level_has_pages(tree, level + 1))
             return false;
     return encoding.format_is_sound(format);
 }
