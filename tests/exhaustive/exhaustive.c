@@ -36,7 +36,8 @@ struct variant {
     const struct pt_format *base;
     unsigned index_bits, va_bits, levels;
     enum pt_address_space address_space;
-    uint64_t no_pages_of; /* sizes that the format does not offer */
+    uint64_t no_pages_of;                /* sizes that the format does not offer */
+    uint8_t group_bits[PT_GROUP_LEVELS]; /* as the format's */
     bool tracks_access;
     unsigned bbm_level;
     unsigned tables;
@@ -129,7 +130,7 @@ static void states_rehash(size_t slot_count)
 /* Returns whether the state is new. */
 static bool states_add(const struct shape *shapes, uint32_t parent, uint16_t operation)
 {
-    unsigned char key[MAX_TABLES * (MAX_CELLS + 3) * 2];
+    unsigned char key[MAX_TABLES * (MAX_CELLS * 4 + 3 * 2)];
     size_t size = pack(shapes, key), slot;
 
     assert_int_equal(size, states.key_size);
@@ -157,7 +158,7 @@ static bool states_add(const struct shape *shapes, uint32_t parent, uint16_t ope
 static void states_begin(void)
 {
     struct shape shapes[MAX_TABLES] = {{.borrowed = 0}};
-    unsigned char key[MAX_TABLES * (MAX_CELLS + 3) * 2];
+    unsigned char key[MAX_TABLES * (MAX_CELLS * 4 + 3 * 2)];
 
     states.count = 0;
     states.room = 1024;
@@ -189,9 +190,10 @@ static void print_operation(const struct operation *operation)
         "clear_accessed", "clear_dirty",     "the hardware reads", "the hardware writes",
     };
 
-    print_error("    %s(table %u, page %u%s, %u pages, level %u, frames +%u, flags 0x%x, options %u)\n",
+    print_error("    %s(table %u, page %u%s, %u pages, of %u, frames +%u, flags 0x%x, options %u)\n",
                 names[operation->kind], operation->t, operation->first, operation->upper ? " of the upper half" : "",
-                operation->count, operation->level, operation->delta, (unsigned)operation->flags, operation->options);
+                operation->count, geometry.sorts[operation->sort].pages, operation->delta, (unsigned)operation->flags,
+                operation->options);
 }
 
 static void print_path(size_t state)
@@ -260,17 +262,17 @@ static void add_pages(const struct variant *variant, struct operation operation)
 {
     bool deltas = operation.kind == MAP || operation.kind == REMAP;
     bool flags = deltas || operation.kind == PROTECT;
-    bool levels = operation.kind == MAP || operation.kind == SPLIT;
+    bool sorts = operation.kind == MAP || operation.kind == SPLIT;
 
     operation.count = 1;
     for (operation.first = 0; operation.first < geometry.pages; operation.first++)
-        for (operation.level = 0; operation.level < (levels ? geometry.levels : 1); operation.level++)
+        for (operation.sort = 0; operation.sort < (sorts ? geometry.sort_count : 1); operation.sort++)
             for (unsigned d = 0; d < (deltas ? variant->delta_count : 1); d++)
                 for (unsigned f = 0; f < (flags ? variant->flags_count : 1); f++) {
                     operation.delta = deltas ? variant->deltas[d] : 0;
                     operation.flags = flags ? variant->flags[f] : 0;
                     if (operation.kind == MAP)
-                        operation.count = geometry.pages_of[operation.level];
+                        operation.count = geometry.sorts[operation.sort].pages;
                     if (operation.kind == MAP && operation.first + operation.count > geometry.pages)
                         continue;
                     add(operation);
@@ -331,7 +333,7 @@ static enum pt_status call(const struct operation *operation, struct pt_flush *f
     struct operation copy = *operation;
     pt_vaddr vaddr = vaddr_of(operation->first, operation->upper);
     uint64_t size = (uint64_t)operation->count * PT_FRAME_SIZE;
-    uint64_t page_size = (uint64_t)geometry.pages_of[operation->level] * PT_FRAME_SIZE;
+    uint64_t page_size = (uint64_t)geometry.sorts[operation->sort].pages * PT_FRAME_SIZE;
     pt_paddr paddr = (pt_paddr)(operation->first + operation->delta) * PT_FRAME_SIZE;
     /* Any address of a page will do. */
     pt_vaddr inside = vaddr + (operation->first % 2 ? PT_FRAME_SIZE - 1 : 0);
@@ -347,7 +349,7 @@ static enum pt_status call(const struct operation *operation, struct pt_flush *f
         /* The frames are told by the first page of the one that is there. */
         struct page page = machine_translate(operation->t, operation->first);
 
-        paddr -= (pt_paddr)(operation->first % geometry.pages_of[page.level]) * PT_FRAME_SIZE;
+        paddr -= (pt_paddr)(operation->first % pages_in(&page)) * PT_FRAME_SIZE;
         return pt_remap(pt, inside, paddr, operation->flags, &told->page_size, flush);
     }
     case MAP_REGION:
@@ -384,7 +386,7 @@ static bool same_page(const struct page *a, const struct page *b)
 {
     if (!a->mapped || !b->mapped)
         return a->mapped == b->mapped;
-    return a->level == b->level && a->frame == b->frame && a->flags == b->flags;
+    return a->level == b->level && a->group == b->group && a->frame == b->frame && a->flags == b->flags;
 }
 
 static void check_pages(const struct shape *shapes, const struct world *expected)
@@ -397,10 +399,10 @@ static void check_pages(const struct shape *shapes, const struct world *expected
             const struct page *wanted = &expected->pages[t][page];
 
             REFUTE(!same_page(&now[page], wanted),
-                   "table %u, page %u: %s frame %u, level %u, flags 0x%x; expected %s frame %u, level %u, flags 0x%x",
-                   t, page, now[page].mapped ? "mapped," : "not mapped,", now[page].frame, now[page].level,
-                   (unsigned)now[page].flags, wanted->mapped ? "mapped," : "not mapped,", wanted->frame, wanted->level,
-                   (unsigned)wanted->flags);
+                   "table %u, page %u: %s frame %u, %u pages, flags 0x%x; expected %s frame %u, %u pages, flags 0x%x",
+                   t, page, now[page].mapped ? "mapped," : "not mapped,", now[page].frame, pages_in(&now[page]),
+                   (unsigned)now[page].flags, wanted->mapped ? "mapped," : "not mapped,", wanted->frame,
+                   pages_in(wanted), (unsigned)wanted->flags);
         }
         REFUTE(shapes[t].borrowed != expected->borrowed[t], "table %u: 0x%x borrowed, expected 0x%x", t,
                shapes[t].borrowed, expected->borrowed[t]);
@@ -411,7 +413,7 @@ static void check_pages(const struct shape *shapes, const struct world *expected
     }
 }
 
-static uint16_t cell_at(const struct shape *shape, unsigned level, unsigned page)
+static uint32_t cell_at(const struct shape *shape, unsigned level, unsigned page)
 {
     return shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]];
 }
@@ -435,7 +437,7 @@ static void check_tables(const struct operation *operation, const struct shape *
         for (unsigned page = 0; page < geometry.pages; page += geometry.pages_of[level]) {
             bool touched = page < end && page + geometry.pages_of[level] > operation->first;
             bool was = cell_at(before, level, page) == CELL_TABLE, is = cell_at(after, level, page) == CELL_TABLE;
-            bool stays = level == 0 && ((before->lent | before->borrowed) & 1u << page / geometry.pages_of[0]);
+            bool stays = level == 0 && ((before->lent | before->borrowed) & 1u << page / geometry.slot_pages);
 
             REFUTE(was && !is && !prunes && !unmaps && operation->kind != COLLAPSE && operation->kind != COPY_FROM &&
                        !(cell_at(after, level, page) & CELL_LEAF) &&
@@ -479,7 +481,7 @@ static void check_refusal(const struct machine *image, const struct page_table *
 
 static void check_told(const struct operation *operation, const struct told *told, const struct page *old)
 {
-    uint64_t size = (uint64_t)geometry.pages_of[old->level] * PT_FRAME_SIZE;
+    uint64_t size = (uint64_t)pages_in(old) * PT_FRAME_SIZE;
 
     if (operation->kind == UNMAP)
         REFUTE(told->old.paddr != (pt_paddr)old->frame * PT_FRAME_SIZE || told->old.page_size != size ||
@@ -649,7 +651,7 @@ static bool look_at(void *arg, const struct pt_visit *visit)
 {
     struct looker *looker = arg;
     unsigned page = (unsigned)(visit->vaddr / PT_FRAME_SIZE) & (geometry.pages - 1);
-    bool upper = tables[looker->t].upper.bits[0] >> (page / geometry.pages_of[0]) & 1;
+    bool upper = tables[looker->t].upper.bits[0] >> (page / geometry.slot_pages) & 1;
 
     REFUTE(visit->vaddr != vaddr_of(page, upper), "pt_walk: address 0x%" PRIx64 " for page %u", visit->vaddr, page);
     if (!visit->is_leaf) {
@@ -661,10 +663,10 @@ static bool look_at(void *arg, const struct pt_visit *visit)
     REFUTE(page != looker->page || !looker->pages[page].mapped || visit->level != looker->pages[page].level ||
                visit->mapping.paddr != (pt_paddr)looker->pages[page].frame * PT_FRAME_SIZE ||
                visit->mapping.flags != looker->pages[page].flags ||
-               visit->mapping.page_size != (uint64_t)geometry.pages_of[visit->level] * PT_FRAME_SIZE,
+               visit->mapping.page_size != (uint64_t)pages_in(&looker->pages[page]) * PT_FRAME_SIZE,
            "pt_walk: page %u at 0x%" PRIx64 ", level %u, flags 0x%x", page, visit->mapping.paddr, visit->level,
            (unsigned)visit->mapping.flags);
-    looker->page += geometry.pages_of[visit->level];
+    looker->page += pages_in(&looker->pages[page]);
     return true;
 }
 
@@ -690,9 +692,9 @@ static void look(unsigned t, const struct world *world)
 
             REFUTE(status != (wanted->mapped ? PT_OK : PT_NOT_MAPPED), "pt_query of page %u: %s", page,
                    pt_status_name(status));
-            REFUTE(status == PT_OK && (found.paddr != (pt_paddr)wanted->frame * PT_FRAME_SIZE + 0x234 ||
-                                       found.page_size != (uint64_t)geometry.pages_of[wanted->level] * PT_FRAME_SIZE ||
-                                       found.flags != wanted->flags),
+            REFUTE(status == PT_OK &&
+                       (found.paddr != (pt_paddr)wanted->frame * PT_FRAME_SIZE + 0x234 ||
+                        found.page_size != (uint64_t)pages_in(wanted) * PT_FRAME_SIZE || found.flags != wanted->flags),
                    "pt_query of page %u: 0x%" PRIx64 ", 0x%" PRIx64 " bytes, flags 0x%x", page, found.paddr,
                    found.page_size, (unsigned)found.flags);
         }
@@ -837,8 +839,10 @@ static void try_all(const struct variant *variant)
     format.tracks_access = variant->tracks_access;
     format.bbm_level = (uint8_t)variant->bbm_level;
     format.page_sizes = 0;
+    memcpy(format.group_bits, variant->group_bits, sizeof(format.group_bits));
     for (unsigned level = 0; level < variant->levels; level++)
-        format.page_sizes |= PT_4K << level * variant->index_bits;
+        format.page_sizes |=
+            PT_4K << level * variant->index_bits | PT_4K << (level * variant->index_bits + variant->group_bits[level]);
     format.page_sizes &= ~variant->no_pages_of;
     geometry_of(&format, variant->tables);
 
@@ -1092,6 +1096,343 @@ static void formats_without_the_largest_pages(void **state)
     });
 }
 
+static void pages_of_two_of_four_entries(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0, 2},
+        .delta_count = 2,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 1200,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void pages_of_several_entries_that_come_and_go(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_SIGN_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RWG, PT_USER},
+        .flags_count = 2,
+        .states = 600,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void pages_of_several_entries_of_the_root(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8,
+        .index_bits = 1,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {0, 1},
+        .deltas = {0, 1, 4},
+        .delta_count = 3,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 1000,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void narrow_entries_that_say_where_their_page_begins(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_4,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_SIGN_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0, 2},
+        .delta_count = 2,
+        .flags = {RW, 0},
+        .flags_count = 2,
+        .states = 500,
+        .samples = 200,
+        .pair_states = 1,
+    });
+}
+
+static void narrow_entries_of_the_root_that_say_where_their_page_begins(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_4,
+        .index_bits = 1,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {0, 1},
+        .deltas = {0, 4},
+        .delta_count = 2,
+        .flags = {RW, PT_GLOBAL},
+        .flags_count = 2,
+        .states = 500,
+        .samples = 200,
+        .pair_states = 1,
+    });
+}
+
+static void break_before_make_of_several_entries(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_EITHER_HALF,
+        .group_bits = {1},
+        .deltas = {0, 2},
+        .delta_count = 2,
+        .flags = {RWG, PT_READ},
+        .flags_count = 2,
+        .states = 300,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void break_before_make_of_several_entries_that_come_and_go(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW, 0, RWG},
+        .flags_count = 3,
+        .states = 300,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void break_before_make_of_several_entries_but_for_sizes(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .bbm_level = 2,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW, PT_READ},
+        .flags_count = 2,
+        .states = 500,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void break_before_make_of_several_entries_of_the_root(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 1,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_EITHER_HALF,
+        .group_bits = {0, 1},
+        .deltas = {0, 4},
+        .delta_count = 2,
+        .flags = {RW, PT_READ | PT_USER},
+        .flags_count = 2,
+        .states = 300,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void what_the_hardware_records_in_any_of_several_entries(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .tracks_access = true,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 800,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void what_the_hardware_records_while_several_entries_break(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 2,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 1,
+        .tracks_access = true,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW, PT_READ},
+        .flags_count = 2,
+        .states = 500,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void pages_of_several_entries_at_two_levels(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8,
+        .index_bits = 2,
+        .va_bits = 16,
+        .levels = 2,
+        .tables = 1,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {1, 1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 200,
+        .samples = 100,
+    });
+}
+
+static void break_before_make_of_several_entries_over_three_levels(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 2,
+        .va_bits = 17,
+        .levels = 3,
+        .tables = 1,
+        .address_space = PT_SIGN_EXTENDED,
+        .group_bits = {1, 1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW, PT_READ},
+        .flags_count = 2,
+        .states = 12,
+        .samples = 40,
+    });
+}
+
+static void pages_of_several_entries_of_a_middle_level(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_4,
+        .index_bits = 2,
+        .va_bits = 17,
+        .levels = 3,
+        .tables = 1,
+        .tracks_access = true,
+        .address_space = PT_SIGN_EXTENDED,
+        .group_bits = {0, 1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 12,
+        .samples = 40,
+    });
+}
+
+static void tables_that_share_pages_of_several_entries(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8,
+        .index_bits = 1,
+        .va_bits = 15,
+        .levels = 2,
+        .tables = 2,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {0, 1},
+        .deltas = {0},
+        .delta_count = 1,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 300,
+        .samples = 200,
+        .pair_states = 2,
+    });
+}
+
+static void break_before_make_of_shared_pages_of_several_entries(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .base = &fake_8_strict,
+        .index_bits = 1,
+        .va_bits = 14,
+        .levels = 2,
+        .tables = 2,
+        .address_space = PT_ZERO_EXTENDED,
+        .group_bits = {0, 1},
+        .deltas = {0, 4},
+        .delta_count = 2,
+        .flags = {RW},
+        .flags_count = 1,
+        .states = 3000,
+        .samples = 200,
+        .pair_states = 1,
+    });
+}
+
 static void tables_that_share(void **state)
 {
     (void)state;
@@ -1130,6 +1471,51 @@ static void tables_that_share_three_levels(void **state)
     });
 }
 
+static void groups_that_contradict_the_rest(void **state)
+{
+    static const struct {
+        uint8_t group_bits[PT_GROUP_LEVELS];
+        uint64_t page_sizes;
+        bool is_good;
+    } tries[] = {
+        {{0, 0, 0}, PT_4K, true},
+        {{1, 0, 0}, PT_4K, true}, /* not used */
+        {{1, 0, 0}, PT_4K | PT_4K << 1, true},
+        {{1, 0, 0}, PT_4K | PT_4K << 1 | PT_4K << 2, true},
+        {{0, 0, 0}, PT_4K | PT_4K << 1, false},
+        {{2, 0, 0}, PT_4K | PT_4K << 1, false},
+        {{2, 0, 0}, PT_4K | PT_4K << 2, false}, /* as large as a table: the level above has such pages */
+        {{3, 0, 0}, PT_4K, false},
+        {{0, 1, 0}, PT_4K | PT_4K << 2 | PT_4K << 3, true}, /* all of the root */
+        {{0, 2, 0}, PT_4K | PT_4K << 2, false},
+        {{0, 1, 0}, PT_4K | PT_4K << 3, false}, /* nothing to split it into */
+        {{1, 1, 0}, PT_4K | PT_4K << 1 | PT_4K << 3, false},
+        {{0, 0, 1}, PT_4K, false}, /* no such level */
+        {{64, 0, 0}, PT_4K, false},
+        {{0, 255, 0}, PT_4K, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TESTS_COUNT(tries); i++) {
+        struct pt_format format = fake_8;
+        struct page_table pt;
+        enum pt_status status;
+
+        format.index_bits = 2;
+        format.va_bits = 15;
+        format.levels = 2;
+        format.page_sizes = tries[i].page_sizes;
+        memcpy(format.group_bits, tries[i].group_bits, sizeof(format.group_bits));
+        geometry_of(&format, 1);
+        memset(&machine, 0, sizeof(machine));
+        status = pt_create(&pt, &format, &machine_handler, NULL);
+        if (status != (tries[i].is_good ? PT_OK : PT_BAD_FORMAT))
+            fail_msg("descriptor %zu: %s", i, pt_status_name(status));
+        if (status == PT_OK)
+            pt_destroy(&pt);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1144,9 +1530,27 @@ int main(void)
         cmocka_unit_test(break_before_make_but_for_sizes),
         cmocka_unit_test(what_the_hardware_records_is_kept),
         cmocka_unit_test(what_the_hardware_records_is_kept_over_three_levels),
+        cmocka_unit_test(groups_that_contradict_the_rest),
+        cmocka_unit_test(pages_of_two_of_four_entries),
+        cmocka_unit_test(pages_of_several_entries_that_come_and_go),
+        cmocka_unit_test(pages_of_several_entries_of_the_root),
+        cmocka_unit_test(narrow_entries_that_say_where_their_page_begins),
+        cmocka_unit_test(narrow_entries_of_the_root_that_say_where_their_page_begins),
+        cmocka_unit_test(break_before_make_of_several_entries),
+        cmocka_unit_test(break_before_make_of_several_entries_that_come_and_go),
+        cmocka_unit_test(break_before_make_of_several_entries_but_for_sizes),
+        cmocka_unit_test(break_before_make_of_several_entries_of_the_root),
+        cmocka_unit_test(what_the_hardware_records_in_any_of_several_entries),
+        cmocka_unit_test(what_the_hardware_records_while_several_entries_break),
+        cmocka_unit_test(pages_of_several_entries_at_two_levels),
+        cmocka_unit_test(break_before_make_of_several_entries_over_three_levels),
+        cmocka_unit_test(pages_of_several_entries_of_a_middle_level),
+        cmocka_unit_test(tables_that_share_pages_of_several_entries),
+        cmocka_unit_test(break_before_make_of_shared_pages_of_several_entries),
         cmocka_unit_test(tables_that_share),
         cmocka_unit_test(tables_that_share_three_levels),
     };
 
+    cmocka_set_test_filter(getenv("PT_EXHAUSTIVE_ONLY"));
     return cmocka_run_group_tests_name("exhaustive", tests, NULL, NULL);
 }

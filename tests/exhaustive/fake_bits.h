@@ -11,12 +11,19 @@
 #define SIGNATURE UINT64_C(0x7)
 #define LAST UINT64_C(0x1)
 #define UPPER UINT64_C(0x2)
+#define LAST_GROUP UINT64_C(0x3)
+#define UPPER_GROUP UINT64_C(0x5)
 #define TABLE UINT64_C(0x4)
 #define LINK UINT64_C(0x7)
 
-/* Flags of the last level in bits 9:3, accessed and dirty in 10 and 11; above it the other way round. */
+/*
+ * Flags, accessed and dirty, nine bits in all, in bits 11:3: in this order in the last level, the other way round above
+ * it, and shuffled in groups.
+ */
 #define LAST_FLAG(bit) (UINT64_C(1) << (3 + (bit)))
 #define UPPER_FLAG(bit) (UINT64_C(1) << (11 - (bit)))
+#define LAST_GROUP_FLAG(bit) (UINT64_C(1) << (3 + ((bit) + 4) % 9))
+#define UPPER_GROUP_FLAG(bit) (UINT64_C(1) << (3 + (2 * (bit) + 5) % 9))
 #define FLAG_BITS 7
 #define ACCESSED_BIT 7u
 #define DIRTY_BIT 8u
@@ -57,53 +64,104 @@ static inline void stop(const char *what, uint64_t raw, bool last_level)
     fail_msg("%s: 0x%" PRIx64 " is no such entry in %s level", what, raw, last_level ? "the last" : "an upper");
 }
 
-static inline uint64_t flag_bit(bool last_level, unsigned bit)
+/* The sorts of leaves, as their signatures. */
+static inline uint64_t leaf_signature(bool last_level, bool grouped)
 {
-    return last_level ? LAST_FLAG(bit) : UPPER_FLAG(bit);
+    if (grouped)
+        return last_level ? LAST_GROUP : UPPER_GROUP;
+    return last_level ? LAST : UPPER;
 }
 
-/* The bits of a leaf that stand for these flags. */
-static inline uint64_t bits_of_flags(pt_flags flags, bool last_level)
+static inline uint64_t flag_bit(uint64_t signature, unsigned bit)
+{
+    switch (signature) {
+    case LAST:
+        return LAST_FLAG(bit);
+    case UPPER:
+        return UPPER_FLAG(bit);
+    case LAST_GROUP:
+        return LAST_GROUP_FLAG(bit);
+    default:
+        return UPPER_GROUP_FLAG(bit);
+    }
+}
+
+/* The bits of a leaf of this sort that stand for these flags. */
+static inline uint64_t bits_of_flags(pt_flags flags, uint64_t signature)
 {
     uint64_t bits = 0;
 
     for (unsigned i = 0; i < FLAG_BITS; i++)
-        bits |= flags & (1u << i) ? flag_bit(last_level, i) : 0;
-    bits |= flags & PT_ACCESSED ? flag_bit(last_level, ACCESSED_BIT) : 0;
-    bits |= flags & PT_DIRTY ? flag_bit(last_level, DIRTY_BIT) : 0;
+        bits |= flags & (1u << i) ? flag_bit(signature, i) : 0;
+    bits |= flags & PT_ACCESSED ? flag_bit(signature, ACCESSED_BIT) : 0;
+    bits |= flags & PT_DIRTY ? flag_bit(signature, DIRTY_BIT) : 0;
     return bits;
 }
 
 /* The reverse, from a table: an MMU looks at entries all the time. */
-static inline pt_flags flags_of_bits(uint64_t raw, bool last_level)
+static inline pt_flags flags_of_bits(uint64_t leaf)
 {
-    static pt_flags known[2][1 << (FLAG_BITS + 2)];
+    static pt_flags known[SIGNATURE + 1][1 << (FLAG_BITS + 2)];
     static bool is_known;
 
     for (pt_flags flags = 0; !is_known && flags < 1u << (FLAG_BITS + 2); flags++)
-        for (unsigned last = 0; last < 2; last++) {
+        for (unsigned sort = 0; sort < 4; sort++) {
+            uint64_t signature = leaf_signature(sort & 1, sort & 2);
             pt_flags recorded =
                 (flags & 1u << ACCESSED_BIT ? PT_ACCESSED : 0) | (flags & 1u << DIRTY_BIT ? PT_DIRTY : 0);
             pt_flags all = (flags & PT_ALL_FLAGS) | recorded;
 
-            known[last][bits_of_flags(all, last) >> 3] = all;
+            known[signature][bits_of_flags(all, signature) >> 3] = all;
         }
     is_known = true;
-    return known[last_level][(raw >> 3) & ((1u << (FLAG_BITS + 2)) - 1)];
+    return known[leaf & SIGNATURE][(leaf >> 3) & ((1u << (FLAG_BITS + 2)) - 1)];
 }
 
-/* The leaf's own marks tell the sort of its level where the call does not. */
-static inline bool is_of_last_level(const struct pt_format *format, uint64_t leaf)
+/* Which sort of leaf it is; the level is known only to some who ask. */
+static inline uint64_t signature_of_leaf(const struct pt_format *format, uint64_t leaf)
 {
-    if (!is_marked(format, leaf, LAST) && !is_marked(format, leaf, UPPER))
+    uint64_t signature = leaf & SIGNATURE;
+
+    if (!is_marked(format, leaf, signature) || signature == 0 || signature == TABLE || signature == LINK ||
+        signature == 0x6)
         stop("leaf", leaf, false);
-    return is_marked(format, leaf, LAST);
+    return signature;
 }
 
-static inline void must_be_leaf(const struct pt_format *format, uint64_t raw, bool last_level)
+static inline bool is_grouped(uint64_t signature)
 {
-    if (!is_marked(format, raw, last_level ? LAST : UPPER))
+    return signature == LAST_GROUP || signature == UPPER_GROUP;
+}
+
+static inline bool is_of_last_level(uint64_t signature)
+{
+    return signature == LAST || signature == LAST_GROUP;
+}
+
+/* The same, of a level that is known. */
+static inline uint64_t must_be_leaf(const struct pt_format *format, uint64_t raw, bool last_level)
+{
+    uint64_t signature = signature_of_leaf(format, raw);
+
+    if (is_of_last_level(signature) != last_level)
         stop("leaf", raw, last_level);
+    return signature;
+}
+
+/* Some sorts of leaves keep their addresses inverted. */
+static inline uint64_t address_inversion(const struct pt_format *format, uint64_t signature)
+{
+    return signature == LAST || signature == UPPER_GROUP ? address_mask(format) : 0;
+}
+
+/* The address bits that an entry of this sort has not: narrow ones of a group say where the page begins. */
+static inline uint64_t address_within(const struct pt_format *format, uint64_t signature)
+{
+    unsigned shift = format->page_shift + (is_of_last_level(signature) ? 0u : format->index_bits);
+
+    if (is_wide(format) || !is_grouped(signature))
+        return 0;
+    return (UINT64_C(1) << (shift + format->group_bits[is_of_last_level(signature) ? 0 : 1])) - 1;
 }
 
 #endif

@@ -26,16 +26,17 @@ static enum entry_kind fake_kind(const struct pt_format *format, pt_entry entry,
 
 static pt_entry fake_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
-    return marked(format, shape.last ? LAST : UPPER) | bits_of_flags(flags & PT_ALL_FLAGS, shape.last) |
-           (shape.last ? address_mask(format) : 0);
+    uint64_t signature = leaf_signature(shape.last, shape.grouped);
+
+    return marked(format, signature) | bits_of_flags(flags & PT_ALL_FLAGS, signature) |
+           address_inversion(format, signature);
 }
 
 static pt_entry fake_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
-    (void)shape;
     if (paddr & ~address_mask(format))
         fail_msg("0x%" PRIx64 " does not fit into an entry", paddr);
-    return paddr;
+    return paddr & ~address_within(format, leaf_signature(shape.last, shape.grouped));
 }
 
 static pt_entry fake_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
@@ -48,6 +49,11 @@ static pt_paddr fake_leaf_paddr(const struct pt_format *format, pt_entry entry, 
 {
     must_be_leaf(format, entry, last_level);
     return fake_read(format, entry, last_level).paddr;
+}
+
+static bool fake_leaf_is_grouped(const struct pt_format *format, pt_entry leaf, bool last_level)
+{
+    return is_grouped(must_be_leaf(format, leaf, last_level));
 }
 
 static pt_flags fake_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
@@ -74,14 +80,16 @@ static pt_entry fake_reshaped_attributes(const struct pt_format *format, pt_entr
 {
     pt_flags flags = fake_leaf_flags(format, leaf, from.last);
 
-    return fake_leaf_attributes(format, flags, to) | bits_of_flags(flags & (PT_ACCESSED | PT_DIRTY), to.last);
+    if (fake_leaf_is_grouped(format, leaf, from.last) != from.grouped)
+        stop("leaf of this shape", leaf, from.last);
+    return fake_leaf_attributes(format, flags, to) |
+           bits_of_flags(flags & (PT_ACCESSED | PT_DIRTY), leaf_signature(to.last, to.grouped));
 }
 
 static pt_entry fake_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
 {
-    bool from_last = is_of_last_level(format, from), to_last = is_of_last_level(format, to);
-
-    return to | bits_of_flags(flags_of_bits(from, from_last) & (PT_ACCESSED | PT_DIRTY), to_last);
+    (void)signature_of_leaf(format, from);
+    return to | bits_of_flags(flags_of_bits(from) & (PT_ACCESSED | PT_DIRTY), signature_of_leaf(format, to));
 }
 
 static pt_entry fake_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
@@ -90,7 +98,7 @@ static pt_entry fake_clear_recorded(const struct pt_format *format, pt_entry lea
         return 0;
     if (is_marked(format, leaf, TABLE) || is_marked(format, leaf, LINK))
         return leaf; /* asked of whatever stands in a table that may be one larger page */
-    return leaf & ~bits_of_flags(recorded & (PT_ACCESSED | PT_DIRTY), is_of_last_level(format, leaf));
+    return leaf & ~bits_of_flags(recorded & (PT_ACCESSED | PT_DIRTY), signature_of_leaf(format, leaf));
 }
 
 static bool fake_hardware_writes(const struct pt_format *format, pt_entry leaf)
@@ -99,7 +107,8 @@ static bool fake_hardware_writes(const struct pt_format *format, pt_entry leaf)
 
     if (!format->tracks_access || is_marked(format, leaf, TABLE) || is_marked(format, leaf, LINK) || leaf == 0)
         return false;
-    flags = flags_of_bits(leaf, is_of_last_level(format, leaf));
+    (void)signature_of_leaf(format, leaf);
+    flags = flags_of_bits(leaf);
     return (flags & RIGHTS) && (!(flags & PT_ACCESSED) || (flags & (PT_WRITE | PT_DIRTY)) == PT_WRITE);
 }
 
@@ -111,10 +120,10 @@ static pt_paddr fake_paddr_mask(const struct pt_format *format)
 #define FAKE_ENCODING                                                                                                  \
     .paddr_mask = fake_paddr_mask, .format_is_sound = fake_format_is_good, .kind = fake_kind,                          \
     .leaf_attributes = fake_leaf_attributes, .address = fake_address, .table = fake_table,                             \
-    .leaf_paddr = fake_leaf_paddr, .leaf_flags = fake_leaf_flags, .table_paddr = fake_table_paddr,                     \
-    .leaf_is_global = fake_leaf_is_global, .reshaped_attributes = fake_reshaped_attributes,                            \
-    .keep_recorded = fake_keep_recorded, .clear_recorded = fake_clear_recorded,                                        \
-    .hardware_writes = fake_hardware_writes
+    .leaf_paddr = fake_leaf_paddr, .leaf_is_grouped = fake_leaf_is_grouped, .leaf_flags = fake_leaf_flags,             \
+    .table_paddr = fake_table_paddr, .leaf_is_global = fake_leaf_is_global,                                            \
+    .reshaped_attributes = fake_reshaped_attributes, .keep_recorded = fake_keep_recorded,                              \
+    .clear_recorded = fake_clear_recorded, .hardware_writes = fake_hardware_writes
 
 /* Three levels of two entries; the tests change a copy. */
 #define FAKE_MEASURES                                                                                                  \

@@ -4,6 +4,8 @@
 
 struct fake_entry fake_read(const struct pt_format *format, uint64_t raw, bool last_level)
 {
+    uint64_t signature;
+
     if (raw == 0)
         return (struct fake_entry){.kind = FAKE_EMPTY};
     if (is_marked(format, raw, LINK))
@@ -13,18 +15,21 @@ struct fake_entry fake_read(const struct pt_format *format, uint64_t raw, bool l
             stop("table", raw, last_level);
         return (struct fake_entry){.kind = FAKE_TABLE, .paddr = raw & address_mask(format)};
     }
-    must_be_leaf(format, raw, last_level);
+    signature = must_be_leaf(format, raw, last_level);
     return (struct fake_entry){
         .kind = FAKE_LEAF,
-        .paddr = (last_level ? ~raw : raw) & address_mask(format),
-        .flags = flags_of_bits(raw, last_level),
+        .paddr = (raw ^ address_inversion(format, signature)) & address_mask(format),
+        .flags = flags_of_bits(raw),
+        .grouped = is_grouped(signature),
     };
 }
 
-uint64_t fake_leaf(const struct pt_format *format, pt_paddr paddr, pt_flags flags, bool last_level)
+uint64_t fake_leaf(const struct pt_format *format, pt_paddr paddr, pt_flags flags, bool last_level, bool grouped)
 {
-    return marked(format, last_level ? LAST : UPPER) | bits_of_flags(flags, last_level) |
-           (last_level ? ~paddr & address_mask(format) : paddr);
+    uint64_t signature = leaf_signature(last_level, grouped);
+
+    return marked(format, signature) | bits_of_flags(flags, signature) |
+           ((paddr & ~address_within(format, signature)) ^ address_inversion(format, signature));
 }
 
 uint64_t fake_table_entry(const struct pt_format *format, pt_paddr paddr)
@@ -34,9 +39,7 @@ uint64_t fake_table_entry(const struct pt_format *format, pt_paddr paddr)
 
 uint64_t fake_touch(const struct pt_format *format, uint64_t raw, bool write)
 {
-    bool last = is_of_last_level(format, raw);
-
-    return raw | bits_of_flags(write ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED, last);
+    return raw | bits_of_flags(write ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED, signature_of_leaf(format, raw));
 }
 
 unsigned fake_entry_size(const struct pt_format *format)
@@ -55,7 +58,11 @@ bool fake_breaks(const struct pt_format *format, const struct fake_entry *from, 
         return false;
     if ((from->kind == FAKE_LEAF && !(from->flags & RIGHTS)) || (to->kind == FAKE_LEAF && !(to->flags & RIGHTS)))
         return false;
-    if (from->kind != to->kind || other_size)
+    if (from->kind != to->kind)
         return format->bbm_level < 2;
+    if ((from->grouped != to->grouped || other_size) && format->bbm_level < 2)
+        return true;
+    if (from->grouped && to->grouped && ((from->flags ^ to->flags) & PT_ALL_FLAGS) != 0)
+        return true;
     return from->paddr != to->paddr || ((from->flags ^ to->flags) & fixed) != 0;
 }

@@ -8,6 +8,7 @@ struct page_table tables[MAX_TABLES];
 void (*machine_report)(void);
 
 #define CANARY UINT64_C(0x7ca7ca7ca7ca7ca7)
+#define CELL_RECORDED UINT32_C(0x6000)
 #define FRESH UINT64_C(0xa7a7a7a7a7a7a7a7)
 
 static struct {
@@ -32,6 +33,24 @@ void geometry_of(const struct pt_format *format, unsigned table_count)
         cells += entries;
     }
     geometry.pages = entries / geometry.entries;
+    for (unsigned level = 0; level < format->levels; level++) {
+        unsigned above_last = format->levels - 1u - level;
+        unsigned group = above_last < PT_GROUP_LEVELS ? format->group_bits[above_last] : 0;
+
+        if (group > format->index_bits ||
+            !(format->page_sizes & ((uint64_t)geometry.pages_of[level] << group) * PT_FRAME_SIZE))
+            group = 0;
+        geometry.group[level] = group;
+        if (group != 0) {
+            geometry.sorts[geometry.sort_count].level = level;
+            geometry.sorts[geometry.sort_count].group = group;
+            geometry.sorts[geometry.sort_count++].pages = geometry.pages_of[level] << group;
+        }
+        geometry.sorts[geometry.sort_count].level = level;
+        geometry.sorts[geometry.sort_count++].pages = geometry.pages_of[level];
+    }
+    geometry.slot_shift = geometry.group[0];
+    geometry.slot_pages = geometry.pages_of[0] << geometry.slot_shift;
     geometry.cells = cells;
     assert_true(geometry.pages <= MAX_PAGES && cells <= MAX_CELLS && format->levels <= MAX_LEVELS);
     assert_true(geometry.entries <= 4 && geometry.root_entries <= 4);
@@ -159,24 +178,29 @@ static bool is_last(unsigned level)
     return level == geometry.levels - 1;
 }
 
-static uint16_t cell_of(const struct fake_entry *entry)
+/* The entry of a page; a group's has its own address, whatever the format keeps in it. */
+static uint32_t cell_of(const struct fake_entry *entry, unsigned level, unsigned page)
 {
+    unsigned frame = (unsigned)(entry->paddr / PT_FRAME_SIZE);
+
     if (entry->kind == FAKE_EMPTY)
         return 0;
     if (entry->kind == FAKE_TABLE)
         return CELL_TABLE;
     REFUTE(entry->kind == FAKE_LINK, "the tree leads to a retired table");
     REFUTE(entry->paddr / PT_FRAME_SIZE >= 64, "a page at 0x%" PRIx64, entry->paddr);
-    return (uint16_t)(CELL_LEAF | (entry->flags & PT_DIRTY ? 1u << 14 : 0) |
-                      (entry->flags & PT_ACCESSED ? 1u << 13 : 0) | (entry->flags & PT_ALL_FLAGS) << 6 |
-                      (unsigned)(entry->paddr / PT_FRAME_SIZE));
+    if (entry->grouped && fake_entry_size(geometry.format) == 4)
+        frame += (page - page % geometry.pages_of[level]) % (geometry.pages_of[level] << geometry.group[level]);
+    return CELL_LEAF | (entry->grouped ? CELL_GROUPED : 0) | (entry->flags & PT_DIRTY ? 1u << 14 : 0) |
+           (entry->flags & PT_ACCESSED ? 1u << 13 : 0) | (entry->flags & PT_ALL_FLAGS) << 6 | frame;
 }
 
-static struct page page_of_cell(uint16_t cell, unsigned level, unsigned page)
+static struct page page_of_cell(uint32_t cell, unsigned level, unsigned page)
 {
     return (struct page){
         .mapped = cell & CELL_LEAF,
         .level = (uint8_t)level,
+        .group = (uint8_t)(cell & CELL_GROUPED ? geometry.group[level] : 0),
         .frame = (uint8_t)((cell & 63) + page % geometry.pages_of[level]),
         .flags = ((cell >> 6) & PT_ALL_FLAGS) | (cell & 1u << 13 ? PT_ACCESSED : 0) | (cell & 1u << 14 ? PT_DIRTY : 0),
     };
@@ -190,14 +214,15 @@ static void build_table(const struct shape *shape, size_t frame, unsigned level,
 
     for (unsigned i = 0; i < entries; i++) {
         unsigned page = first + i * geometry.pages_of[level];
-        uint16_t cell = shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]];
+        uint32_t cell = shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]];
         uint64_t raw = 0;
 
         if (cell & CELL_LEAF) {
             struct page leaf = page_of_cell(cell, level, page);
 
-            raw = fake_leaf(geometry.format, (pt_paddr)(cell & 63) * PT_FRAME_SIZE, leaf.flags, is_last(level));
-        } else if (cell == CELL_TABLE && !(level == 0 && shape->borrowed & 1u << i)) {
+            raw = fake_leaf(geometry.format, (pt_paddr)(cell & 63) * PT_FRAME_SIZE, leaf.flags, is_last(level),
+                            cell & CELL_GROUPED);
+        } else if (cell == CELL_TABLE && !(level == 0 && shape->borrowed & 1u << (i >> geometry.slot_shift))) {
             size_t below = take_frame();
 
             build_table(shape, below, level + 1, page);
@@ -230,7 +255,7 @@ void machine_build(const struct shape *shapes)
     }
     for (unsigned t = 0; t < geometry.tables; t++)
         for (unsigned i = 0; i < geometry.root_entries; i++)
-            if ((shapes[t].borrowed & 1u << i) && shapes[t].cell[i] == CELL_TABLE)
+            if ((shapes[t].borrowed & 1u << (i >> geometry.slot_shift)) && shapes[t].cell[i] == CELL_TABLE)
                 set_raw_entry(frame_of(tables[t].root), i, raw_entry(frame_of(tables[1 - t].root), i));
 }
 
@@ -238,8 +263,23 @@ static uint16_t bits_from(const struct pt_root_slots *slots)
 {
     for (size_t i = 1; i < TESTS_COUNT(slots->bits); i++)
         REFUTE(slots->bits[i] != 0, "a mark beyond the root");
-    REFUTE(slots->bits[0] >> geometry.root_entries, "a mark beyond the root");
+    REFUTE(slots->bits[0] >> (geometry.root_entries >> geometry.slot_shift), "a mark beyond the root");
     return (uint16_t)slots->bits[0];
+}
+
+/* The entries of a page agree in all but what the hardware recorded. */
+static void check_group(const struct shape *shape, unsigned level, unsigned page)
+{
+    const uint32_t *cell = &shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]];
+    unsigned begins = page - page % (geometry.pages_of[level] << geometry.group[level]);
+    const uint32_t *first = &shape->cell[geometry.first_cell[level] + begins / geometry.pages_of[level]];
+
+    if (!(*cell & CELL_GROUPED))
+        return;
+    REFUTE(((*cell - (page - begins)) & ~CELL_RECORDED) != (*first & ~CELL_RECORDED),
+           "page %u: its entry is 0x%x, and the first one of its page 0x%x", page, (unsigned)*cell, (unsigned)*first);
+    REFUTE((*first & 63) % (geometry.pages_of[level] << geometry.group[level]) != 0,
+           "page %u: a page of several entries at frame %u", page, (unsigned)*first & 63);
 }
 
 static void read_table(struct shape *shape, size_t frame, unsigned level, unsigned first, size_t *frames,
@@ -258,17 +298,19 @@ static void read_table(struct shape *shape, size_t frame, unsigned level, unsign
         unsigned page = first + i * geometry.pages_of[level];
         struct fake_entry entry = fake_read(geometry.format, raw_entry(frame, i), is_last(level));
 
-        shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]] = cell_of(&entry);
+        shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]] = cell_of(&entry, level, page);
         if (entry.kind == FAKE_LEAF && entry.paddr / PT_FRAME_SIZE % geometry.pages_of[level] != 0)
             REFUTE(true, "a page of level %u at 0x%" PRIx64, level, entry.paddr);
         if (entry.kind != FAKE_TABLE)
             continue;
-        if (level == 0 && shape->borrowed & 1u << i)
+        if (level == 0 && shape->borrowed & 1u << (i >> geometry.slot_shift))
             REFUTE(raw_entry(frame, i) != raw_entry(frame_of(tables[tables[0].root == paddr_of(frame)].root), i),
                    "the borrowed entry %u is not the source's", i);
         else
             read_table(shape, frame_of(entry.paddr), level + 1, page, frames, seen);
     }
+    for (unsigned i = 0; i < entries; i++)
+        check_group(shape, level, first + i * geometry.pages_of[level]);
 }
 
 void machine_read(unsigned t, struct shape *shape, size_t *frames)
@@ -284,20 +326,41 @@ void machine_read(unsigned t, struct shape *shape, size_t *frames)
     read_table(shape, frame_of(tables[t].root), 0, 0, frames, &seen);
 }
 
+unsigned pages_in(const struct page *page)
+{
+    return geometry.pages_of[page->level] << page->group;
+}
+
+/* The hardware records in whichever entry of the page it meets. */
+static pt_flags recorded_in_group(const struct shape *shape, unsigned level, unsigned page)
+{
+    unsigned begins = page - page % (geometry.pages_of[level] << geometry.group[level]);
+    pt_flags recorded = 0;
+
+    for (unsigned i = 0; i < 1u << geometry.group[level]; i++) {
+        uint32_t cell = shape->cell[geometry.first_cell[level] + begins / geometry.pages_of[level] + i];
+
+        recorded |= page_of_cell(cell, level, page).flags & RECORDED;
+    }
+    return recorded;
+}
+
 void pages_of_shape(const struct shape *shapes, unsigned t, struct page *pages)
 {
     for (unsigned page = 0; page < geometry.pages; page++) {
         const struct shape *shape = &shapes[t];
         unsigned root = page / geometry.pages_of[0], level = 0;
-        uint16_t cell = shape->cell[root];
+        uint32_t cell = shape->cell[root];
 
-        if ((shape->borrowed & 1u << root) && cell == CELL_TABLE)
+        if ((shape->borrowed & 1u << (root >> geometry.slot_shift)) && cell == CELL_TABLE)
             shape = &shapes[1 - t];
         while (cell == CELL_TABLE) {
             level++;
             cell = shape->cell[geometry.first_cell[level] + page / geometry.pages_of[level]];
         }
         pages[page] = page_of_cell(cell, level, page);
+        if (cell & CELL_GROUPED)
+            pages[page].flags |= recorded_in_group(shape, level, page);
     }
 }
 
@@ -310,7 +373,7 @@ struct page machine_translate(unsigned t, unsigned page)
             fake_read(geometry.format, raw_entry(frame, index_of_page(level, page)), is_last(level));
 
         if (entry.kind != FAKE_TABLE)
-            return page_of_cell(cell_of(&entry), level, page);
+            return page_of_cell(cell_of(&entry, level, page), level, page);
         frame = frame_of(entry.paddr);
         REFUTE(!machine.taken[frame], "the MMU follows a table that was freed");
     }
@@ -319,10 +382,12 @@ struct page machine_translate(unsigned t, unsigned page)
 /* ---- The MMU ---------------------------------------------------------------------------------------- */
 
 #define TLB_VALID UINT32_C(0x80000000)
+#define TLB_ALONE UINT32_C(0x8000) /* one entry of its page by itself: only its own address invalidates it */
 
 static uint32_t tlb_entry(const struct page *page)
 {
-    return TLB_VALID | (uint32_t)page->level << 24 | (page->flags & PT_ALL_FLAGS) << 8 | page->frame;
+    return TLB_VALID | (uint32_t)page->level << 24 | (uint32_t)page->group << 16 | (page->flags & PT_ALL_FLAGS) << 8 |
+           page->frame;
 }
 
 static struct page tlb_page(uint32_t entry)
@@ -330,6 +395,7 @@ static struct page tlb_page(uint32_t entry)
     return (struct page){
         .mapped = true,
         .level = (uint8_t)((entry >> 24) & 0x7f),
+        .group = (uint8_t)((entry >> 16) & 0xff),
         .flags = (entry >> 8) & PT_ALL_FLAGS,
         .frame = (uint8_t)entry,
     };
@@ -338,20 +404,21 @@ static struct page tlb_page(uint32_t entry)
 /* Both at once in a TLB are an error of the operating system's. */
 static bool may_not_meet(const struct page *old, const struct page *new)
 {
-    struct fake_entry from = {FAKE_LEAF, old->frame, old->flags}, to = {FAKE_LEAF, new->frame, new->flags};
+    struct fake_entry from = {FAKE_LEAF, old->frame, old->flags, old->group != 0};
+    struct fake_entry to = {FAKE_LEAF, new->frame, new->flags, new->group != 0};
 
-    return fake_breaks(geometry.format, &from, &to, old->level != new->level);
+    return fake_breaks(geometry.format, &from, &to, pages_in(old) != pages_in(new));
 }
 
-static void load_page(unsigned page, const struct page *now)
+static bool is_valid(const struct page *page)
 {
-    uint32_t entry = tlb_entry(now);
+    return page->mapped && (page->flags & RIGHTS);
+}
+
+static void load_entry(unsigned page, const struct page *now, uint32_t entry)
+{
     uint32_t *slots = machine.mmu.tlb[page];
 
-    if (!now->mapped || !(now->flags & RIGHTS)) {
-        machine.mmu.unmapped[page] |= (uint8_t)(1u << now->level);
-        return;
-    }
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         struct page held;
 
@@ -362,12 +429,69 @@ static void load_page(unsigned page, const struct page *now)
             return;
         }
         held = tlb_page(slots[i]);
-        REFUTE(
-            may_not_meet(&held, now),
-            "page %u: frame %u, level %u, flags 0x%x can be used, and frame %u, level %u, flags 0x%x is still in a TLB",
-            page, now->frame, now->level, (unsigned)now->flags, held.frame, held.level, (unsigned)held.flags);
+        REFUTE(may_not_meet(&held, now),
+               "page %u: frame %u, %u pages, flags 0x%x can be used, and frame %u, %u pages, flags 0x%x is still in a "
+               "TLB",
+               page, now->frame, pages_in(now), (unsigned)now->flags, held.frame, pages_in(&held),
+               (unsigned)held.flags);
     }
     REFUTE(true, "page %u: too many translations in a TLB", page);
+}
+
+static bool same_translation(const struct page *a, const struct page *b)
+{
+    if (!a->mapped || !b->mapped)
+        return a->mapped == b->mapped;
+    return a->frame == b->frame && ((a->flags ^ b->flags) & PT_ALL_FLAGS) == 0;
+}
+
+/* While the library works: the MMU sees a translation of before or after. */
+static void check_watched(unsigned page, const struct page *now)
+{
+    bool may_break = geometry.format->operations == fake_8_strict.operations;
+
+    REFUTE(!same_translation(now, &watch.before[page]) && !same_translation(now, &watch.after[page]) &&
+               !(may_break && !now->mapped),
+           "page %u: for a moment %s frame %u, flags 0x%x", page, now->mapped ? "it is" : "nothing is there, not",
+           now->frame, (unsigned)now->flags);
+}
+
+/* What the entries of one page say of all of it: any of them may have been loaded for an address of another. */
+static void load_neighbours(unsigned t, unsigned page, unsigned level)
+{
+    unsigned group_pages = geometry.pages_of[level] << geometry.group[level], begins = page - page % group_pages;
+    const struct page own = machine_translate(t, page);
+
+    for (unsigned i = 0; i < 1u << geometry.group[level]; i++) {
+        unsigned other = begins + i * geometry.pages_of[level];
+        struct page now = machine_translate(t, other);
+
+        if (now.level != level || !is_valid(&now))
+            continue;
+        if (now.group != 0) {
+            now.frame = (uint8_t)(now.frame - now.frame % group_pages + page % group_pages);
+            if (watch.on)
+                check_watched(page, &now);
+            load_entry(page, &now, tlb_entry(&now));
+        }
+        REFUTE(geometry.format->operations == fake_8_strict.operations && geometry.format->bbm_level < 2 &&
+                   own.level == level && is_valid(&own) && (now.group != own.group),
+               "pages %u and %u: one is of several entries, the other not", page, other);
+    }
+}
+
+static void load_page(unsigned t, unsigned page)
+{
+    struct page now = machine_translate(t, page);
+
+    if (watch.on)
+        check_watched(page, &now);
+    if (geometry.group[now.level] != 0)
+        load_neighbours(t, page, now.level);
+    if (is_valid(&now))
+        load_entry(page, &now, tlb_entry(&now) | (now.group != 0 ? TLB_ALONE : 0));
+    else
+        machine.mmu.unmapped[page] |= (uint8_t)(1u << now.level);
 }
 
 static void load_tables(unsigned t)
@@ -408,11 +532,8 @@ static void check_tables(unsigned t)
 void mmu_load(unsigned t)
 {
     check_tables(t);
-    for (unsigned page = 0; page < geometry.pages; page++) {
-        struct page now = machine_translate(t, page);
-
-        load_page(page, &now);
-    }
+    for (unsigned page = 0; page < geometry.pages; page++)
+        load_page(t, page);
     load_tables(t);
 }
 
@@ -426,9 +547,11 @@ static void invalidate(const struct pt_flush *flush, bool all, unsigned address)
 {
     for (unsigned page = 0; page < geometry.pages; page++) {
         for (unsigned i = 0; i < TLB_SLOTS; i++) {
-            struct page held = tlb_page(machine.mmu.tlb[page][i]);
+            uint32_t entry = machine.mmu.tlb[page][i];
+            struct page held = tlb_page(entry);
+            unsigned reach = entry & TLB_ALONE ? geometry.pages_of[held.level] : pages_in(&held);
 
-            if (machine.mmu.tlb[page][i] == 0 || (!all && !same_entry(held.level, page, address)))
+            if (entry == 0 || (!all && page / reach != address / reach))
                 continue;
             if (!flush->everything && !flush->global && (held.flags & PT_GLOBAL))
                 continue;
@@ -475,17 +598,16 @@ void mmu_check(unsigned t)
 {
     for (unsigned page = 0; page < geometry.pages; page++) {
         struct page now = machine_translate(t, page);
-        bool valid = now.mapped && (now.flags & RIGHTS);
+        bool valid = is_valid(&now);
 
         for (unsigned i = 0; i < TLB_SLOTS && machine.mmu.tlb[page][i] != 0; i++) {
             struct page held = tlb_page(machine.mmu.tlb[page][i]);
 
-            REFUTE(
-                !valid || tlb_entry(&now) != machine.mmu.tlb[page][i],
-                "page %u: after the flush a TLB still holds frame %u, level %u, flags 0x%x; it is %s frame %u, level "
-                "%u, flags 0x%x",
-                page, held.frame, held.level, (unsigned)held.flags, valid ? "now" : "not mapped:", now.frame, now.level,
-                (unsigned)now.flags);
+            REFUTE(!valid || tlb_entry(&now) != (machine.mmu.tlb[page][i] & ~TLB_ALONE),
+                   "page %u: after the flush a TLB still holds frame %u, %u pages, flags 0x%x; it is %s frame %u, %u "
+                   "pages, flags 0x%x",
+                   page, held.frame, pages_in(&held), (unsigned)held.flags, valid ? "now" : "not mapped:", now.frame,
+                   pages_in(&now), (unsigned)now.flags);
         }
         REFUTE(valid && geometry.format->new_mapping_owes == PT_OWES_FLUSH && machine.mmu.unmapped[page],
                "page %u: after the flush a TLB still holds that nothing is there", page);
@@ -511,32 +633,12 @@ void machine_touch(unsigned t, unsigned page, bool write)
 
 /* ---- Watching --------------------------------------------------------------------------------------- */
 
-static bool same_translation(const struct page *a, const struct page *b)
-{
-    if (!a->mapped || !b->mapped)
-        return a->mapped == b->mapped;
-    return a->frame == b->frame && ((a->flags ^ b->flags) & PT_ALL_FLAGS) == 0;
-}
-
 void pt_store_hook(void);
 
 void pt_store_hook(void)
 {
-    bool may_break = geometry.format->operations == fake_8_strict.operations;
-
-    if (!watch.on)
-        return;
-    check_tables(watch.t);
-    for (unsigned page = 0; page < geometry.pages; page++) {
-        struct page now = machine_translate(watch.t, page);
-
-        REFUTE(!same_translation(&now, &watch.before[page]) && !same_translation(&now, &watch.after[page]) &&
-                   !(may_break && !now.mapped),
-               "page %u: for a moment %s frame %u, flags 0x%x", page, now.mapped ? "it is" : "nothing is there, not",
-               now.frame, (unsigned)now.flags);
-        load_page(page, &now);
-    }
-    load_tables(watch.t);
+    if (watch.on)
+        mmu_load(watch.t);
 }
 
 void machine_watch(unsigned t, const struct page *before, const struct page *after)

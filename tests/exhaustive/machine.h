@@ -11,10 +11,11 @@
 
 #define MAX_LEVELS 3
 #define MAX_PAGES 32
+#define MAX_SORTS 6
 #define MAX_CELLS 42 /* entries of all tables that there can be: 2 + 8 + 32 */
 #define MAX_FRAMES 40
 #define MAX_TABLES 2
-#define TLB_SLOTS 8
+#define TLB_SLOTS 16
 
 #define RIGHTS (PT_READ | PT_WRITE | PT_EXECUTE)
 #define RECORDED (PT_ACCESSED | PT_DIRTY)
@@ -25,7 +26,7 @@
 /** One smallest page of a table as it is translated. */
 struct page {
     bool mapped;
-    uint8_t level; /* of the page that it is part of */
+    uint8_t level, group; /* of the page that it is part of; group: log2 of its entries */
     uint8_t frame;
     pt_flags flags;
 };
@@ -33,11 +34,12 @@ struct page {
 /** An entry as a number, the same wherever tables lie: 0, CELL_TABLE, or a leaf. */
 #define CELL_TABLE 1
 #define CELL_LEAF 0x8000
+#define CELL_GROUPED 0x10000
 
 /** A table's entries. The entry of page p at a level is cell[first_cell[level] + p / pages_of[level]]. */
 struct shape {
-    uint16_t cell[MAX_CELLS];
-    uint16_t borrowed, lent, upper; /* a bit for each root entry */
+    uint32_t cell[MAX_CELLS];
+    uint16_t borrowed, lent, upper; /* a bit for each slot of the root: an entry, or a group */
 };
 
 struct geometry {
@@ -45,6 +47,12 @@ struct geometry {
     unsigned levels, root_entries, entries, pages, cells, tables;
     unsigned pages_of[MAX_LEVELS]; /* smallest pages in an entry */
     unsigned first_cell[MAX_LEVELS];
+    unsigned group[MAX_LEVELS];      /* log2 of the entries that can be one page together; 0: no such pages */
+    unsigned slot_shift, slot_pages; /* of the marks of sharing: log2 of their root entries, their smallest pages */
+    unsigned sort_count;
+    struct {
+        unsigned level, group, pages;
+    } sorts[MAX_SORTS]; /* that pages may be of, the largest first; the format need not offer all */
 };
 
 struct mmu {
@@ -100,6 +108,8 @@ void machine_build(const struct shape *shapes);
 void machine_read(unsigned t, struct shape *shape, size_t *frames);
 /** The same, an address at a time. */
 struct page machine_translate(unsigned t, unsigned page);
+/** How many smallest pages the one that this is part of has. */
+unsigned pages_in(const struct page *page);
 /** The pages of a shape; of a borrowed table, those of the other shape. */
 void pages_of_shape(const struct shape *shapes, unsigned t, struct page *pages);
 

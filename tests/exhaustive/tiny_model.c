@@ -3,6 +3,11 @@
 
 static unsigned slot(unsigned page)
 {
+    return page / geometry.slot_pages;
+}
+
+static unsigned root_entry(unsigned page)
+{
     return page / geometry.pages_of[0];
 }
 
@@ -19,14 +24,14 @@ static bool any_is_borrowed(const struct world *world, unsigned t, unsigned firs
     return false;
 }
 
-static bool level_has_pages(unsigned level)
+static bool sort_exists(unsigned sort)
 {
-    return geometry.format->page_sizes & (uint64_t)geometry.pages_of[level] * PT_FRAME_SIZE;
+    return geometry.format->page_sizes & (uint64_t)geometry.sorts[sort].pages * PT_FRAME_SIZE;
 }
 
-static unsigned first_of(unsigned level, unsigned page)
+static unsigned first_of(const struct page *page, unsigned number)
 {
-    return page - page % geometry.pages_of[level];
+    return number - number % pages_in(page);
 }
 
 /* The region lies in one half, which has no hole and does not wrap. */
@@ -53,9 +58,12 @@ void world_of(const struct shape *shapes, struct world *world)
         world->borrowed[t] = shapes[t].borrowed;
         world->lent[t] = shapes[t].lent;
         world->upper[t] = shapes[t].upper;
-        for (unsigned i = 0; i < geometry.root_entries; i++)
-            if ((shapes[t].borrowed & 1u << i) && (shapes[t].cell[i] & CELL_LEAF))
+        for (unsigned i = 0; i < geometry.root_entries; i++) {
+            if ((shapes[t].lent & 1u << (i >> geometry.slot_shift)) && shapes[t].cell[i] == CELL_TABLE)
+                world->lent_table[t] |= (uint16_t)(1u << i);
+            if ((shapes[t].borrowed & 1u << (i >> geometry.slot_shift)) && shapes[t].cell[i] != CELL_TABLE)
                 world->borrowed_leaf[t] |= (uint16_t)(1u << i);
+        }
     }
 }
 
@@ -65,7 +73,7 @@ static void show_to_borrowers(struct world *world, unsigned t)
     unsigned other = 1 - t;
 
     for (unsigned page = 0; page < geometry.pages; page++)
-        if (is_borrowed(world, other, page) && !(world->borrowed_leaf[other] & 1u << slot(page)))
+        if (is_borrowed(world, other, page) && !(world->borrowed_leaf[other] & 1u << root_entry(page)))
             world->pages[other][page] = world->pages[t][page];
 }
 
@@ -80,20 +88,40 @@ static void note_half(struct world *world, const struct operation *operation)
 
 /* ---- Mapping ---------------------------------------------------------------------------------------- */
 
-static enum pt_status conflict(const struct world *world, unsigned t, unsigned first, unsigned level)
+static enum pt_status conflict(const struct world *world, unsigned t, unsigned first, unsigned sort)
 {
+    unsigned pages = geometry.sorts[sort].pages;
+
     if (is_borrowed(world, t, first))
         return PT_SHARED;
-    for (unsigned page = first; page < first + geometry.pages_of[level]; page++)
+    for (unsigned page = first; page < first + pages; page++) {
+        bool ends_entry = (page + 1) % geometry.pages_of[0] == 0;
+
         if (world->pages[t][page].mapped)
-            return world->pages[t][page].level < level ? PT_MAPPED_TO_HUGE_PAGE : PT_ALREADY_MAPPED;
-    return level == 0 && (world->lent[t] & 1u << slot(first)) ? PT_SHARED : PT_OK;
+            return pages_in(&world->pages[t][page]) > pages ? PT_MAPPED_TO_HUGE_PAGE : PT_ALREADY_MAPPED;
+        if (geometry.sorts[sort].level == 0 && ends_entry && (world->lent_table[t] & 1u << root_entry(page)))
+            return PT_SHARED;
+    }
+    return PT_OK;
 }
 
-static void put_page(struct world *world, unsigned t, unsigned first, unsigned level, unsigned frame, pt_flags flags)
+/* Where a root entry comes to lead to a table. */
+static void note_table(struct world *world, unsigned t, unsigned page)
 {
-    for (unsigned i = 0; i < geometry.pages_of[level]; i++)
-        world->pages[t][first + i] = (struct page){true, (uint8_t)level, (uint8_t)(frame + i), flags};
+    if (world->lent[t] & 1u << slot(page))
+        world->lent_table[t] |= (uint16_t)(1u << root_entry(page));
+}
+
+static void put_page(struct world *world, unsigned t, unsigned first, unsigned sort, unsigned frame, pt_flags flags)
+{
+    if (geometry.sorts[sort].level > 0)
+        note_table(world, t, first);
+    for (unsigned i = 0; i < geometry.sorts[sort].pages; i++)
+        world->pages[t][first + i] = (struct page){.mapped = true,
+                                                   .level = (uint8_t)geometry.sorts[sort].level,
+                                                   .group = (uint8_t)geometry.sorts[sort].group,
+                                                   .frame = (uint8_t)(frame + i),
+                                                   .flags = flags};
 }
 
 static unsigned frame_for(const struct operation *operation, unsigned page)
@@ -111,32 +139,32 @@ static bool is_contiguous(const struct operation *operation, unsigned page, unsi
 
 static unsigned largest_here(const struct operation *operation, unsigned page)
 {
-    unsigned level = 0, end = operation->first + operation->count;
+    unsigned sort = 0, end = operation->first + operation->count, pages;
 
     if (!(operation->options & PT_ALLOW_HUGE))
-        return geometry.levels - 1;
-    while (!level_has_pages(level) || page % geometry.pages_of[level] != 0 ||
-           frame_for(operation, page) % geometry.pages_of[level] != 0 || page + geometry.pages_of[level] > end ||
-           !is_contiguous(operation, page, geometry.pages_of[level]))
-        level++;
-    return level;
+        return geometry.sort_count - 1;
+    while (pages = geometry.sorts[sort].pages, !sort_exists(sort) || page % pages != 0 ||
+                                                   frame_for(operation, page) % pages != 0 || page + pages > end ||
+                                                   !is_contiguous(operation, page, pages))
+        sort++;
+    return sort;
 }
 
 static enum pt_status map_region(struct world *world, const struct operation *operation)
 {
-    unsigned end = operation->first + operation->count, level;
+    unsigned end = operation->first + operation->count, sort;
 
     if (!region_is_good(operation->first, operation->count))
         return PT_BAD_ADDRESS;
-    for (unsigned page = operation->first; page < end; page += geometry.pages_of[level]) {
-        enum pt_status status = conflict(world, operation->t, page, level = largest_here(operation, page));
+    for (unsigned page = operation->first; page < end; page += geometry.sorts[sort].pages) {
+        enum pt_status status = conflict(world, operation->t, page, sort = largest_here(operation, page));
 
         if (status != PT_OK)
             return status;
     }
-    for (unsigned page = operation->first; page < end; page += geometry.pages_of[level]) {
-        level = largest_here(operation, page);
-        put_page(world, operation->t, page, level, frame_for(operation, page), operation->flags);
+    for (unsigned page = operation->first; page < end; page += geometry.sorts[sort].pages) {
+        sort = largest_here(operation, page);
+        put_page(world, operation->t, page, sort, frame_for(operation, page), operation->flags);
     }
     note_half(world, operation);
     return PT_OK;
@@ -144,17 +172,17 @@ static enum pt_status map_region(struct world *world, const struct operation *op
 
 static enum pt_status map(struct world *world, const struct operation *operation)
 {
-    unsigned pages = geometry.pages_of[operation->level];
+    unsigned pages = geometry.sorts[operation->sort].pages;
     enum pt_status status;
 
-    if (!level_has_pages(operation->level))
+    if (!sort_exists(operation->sort))
         return PT_BAD_SIZE;
     if (operation->first % pages != 0 || (operation->first + operation->delta) % pages != 0)
         return PT_NOT_ALIGNED;
-    status = conflict(world, operation->t, operation->first, operation->level);
+    status = conflict(world, operation->t, operation->first, operation->sort);
     if (status != PT_OK)
         return status;
-    put_page(world, operation->t, operation->first, operation->level, operation->first + operation->delta,
+    put_page(world, operation->t, operation->first, operation->sort, operation->first + operation->delta,
              operation->flags);
     note_half(world, operation);
     return PT_OK;
@@ -164,17 +192,23 @@ static enum pt_status map(struct world *world, const struct operation *operation
 
 static void split_once(struct world *world, unsigned t, unsigned page)
 {
-    unsigned level = world->pages[t][page].level, first = first_of(level, page);
+    const struct page old = world->pages[t][page];
+    unsigned first = first_of(&old, page);
 
-    for (unsigned i = 0; i < geometry.pages_of[level]; i++)
-        world->pages[t][first + i].level++;
+    for (unsigned i = 0; i < pages_in(&old); i++) {
+        struct page *part = &world->pages[t][first + i];
+
+        if (old.group == 0 && part->level++ == 0)
+            note_table(world, t, first);
+        part->group = (uint8_t)(old.group == 0 ? geometry.group[part->level] : 0);
+    }
 }
 
 static void split_at(struct world *world, unsigned t, unsigned boundary)
 {
     if (boundary == geometry.pages)
         return;
-    while (world->pages[t][boundary].mapped && boundary % geometry.pages_of[world->pages[t][boundary].level] != 0)
+    while (world->pages[t][boundary].mapped && boundary % pages_in(&world->pages[t][boundary]) != 0)
         split_once(world, t, boundary);
 }
 
@@ -182,32 +216,36 @@ static enum pt_status split(struct world *world, const struct operation *operati
 {
     const struct page *page = &world->pages[operation->t][operation->first];
 
-    if (!level_has_pages(operation->level))
+    if (!sort_exists(operation->sort))
         return PT_BAD_SIZE;
     if (is_borrowed(world, operation->t, operation->first))
         return PT_SHARED;
     if (!page->mapped)
         return PT_NOT_MAPPED;
-    while (page->level < operation->level)
+    while (pages_in(page) > geometry.sorts[operation->sort].pages)
         split_once(world, operation->t, operation->first);
     return PT_OK;
 }
 
-static void collapse_block(struct world *world, unsigned t, unsigned first, unsigned level)
+/* What stands there, in a table of its own or as single entries of one, becomes a page of this sort. */
+static void collapse_block(struct world *world, unsigned t, unsigned first, unsigned sort)
 {
     struct page *pages = &world->pages[t][first];
+    unsigned level = geometry.sorts[sort].level, group = geometry.sorts[sort].group;
     pt_flags recorded = 0;
 
-    if (level == 0 && (world->lent[t] & 1u << slot(first)))
+    if (group == 0 && level == 0 && (world->lent[t] & 1u << slot(first)))
         return;
-    for (unsigned i = 0; i < geometry.pages_of[level]; i++) {
-        if (!pages[i].mapped || pages[i].level != level + 1 || pages[i].frame != pages[0].frame + i ||
+    for (unsigned i = 0; i < geometry.sorts[sort].pages; i++) {
+        bool is_part = group == 0 ? pages[i].level == level + 1 : pages[i].level == level && pages[i].group == 0;
+
+        if (!pages[i].mapped || !is_part || pages[i].frame != pages[0].frame + i ||
             ((pages[i].flags ^ pages[0].flags) & PT_ALL_FLAGS) != 0)
             return;
         recorded |= pages[i].flags & RECORDED;
     }
-    if (pages[0].frame % geometry.pages_of[level] == 0)
-        put_page(world, t, first, level, pages[0].frame, pages[0].flags | recorded);
+    if (pages[0].frame % geometry.sorts[sort].pages == 0)
+        put_page(world, t, first, sort, pages[0].frame, pages[0].flags | recorded);
 }
 
 static enum pt_status collapse(struct world *world, const struct operation *operation)
@@ -218,10 +256,15 @@ static enum pt_status collapse(struct world *world, const struct operation *oper
         return PT_BAD_ADDRESS;
     if (any_is_borrowed(world, operation->t, operation->first, operation->count))
         return PT_SHARED;
-    for (unsigned level = geometry.levels - 1; level-- > 0 && level_has_pages(level);)
-        for (unsigned page = 0; page < geometry.pages; page += geometry.pages_of[level])
-            if (page >= operation->first && page + geometry.pages_of[level] <= end)
-                collapse_block(world, operation->t, page, level);
+    /* From the smallest up; a table that becomes one page has no groups any more. */
+    for (unsigned sort = geometry.sort_count; sort-- > 0;) {
+        unsigned pages = geometry.sorts[sort].pages;
+
+        if (sort_exists(sort) && (geometry.sorts[sort].level != geometry.levels - 1 || geometry.sorts[sort].group != 0))
+            for (unsigned page = 0; page < geometry.pages; page += pages)
+                if (page >= operation->first && page + pages <= end)
+                    collapse_block(world, operation->t, page, sort);
+    }
     return PT_OK;
 }
 
@@ -236,8 +279,8 @@ static enum pt_status change_page(struct world *world, const struct operation *o
         return PT_SHARED;
     if (!page->mapped)
         return PT_NOT_MAPPED;
-    first = first_of(page->level, operation->first);
-    pages = geometry.pages_of[page->level];
+    first = first_of(page, operation->first);
+    pages = pages_in(page);
     *old = world->pages[operation->t][first];
     if (operation->kind == REMAP && (first + operation->delta) % pages != 0)
         return PT_NOT_ALIGNED;
@@ -261,13 +304,13 @@ static enum pt_status change_region(struct world *world, const struct operation 
     if (!region_is_good(operation->first, operation->count))
         return PT_BAD_ADDRESS;
     for (unsigned page = operation->first; page < end; page += pages) {
-        pages = all[page].mapped ? geometry.pages_of[all[page].level] - page % geometry.pages_of[all[page].level] : 1;
+        pages = all[page].mapped ? pages_in(&all[page]) - page % pages_in(&all[page]) : 1;
         if (is_borrowed(world, operation->t, page))
             return PT_SHARED;
         if (!all[page].mapped && !(operation->options & PT_SKIP_HOLES))
             return PT_NOT_MAPPED;
         if (all[page].mapped && (operation->options & PT_NO_SPLIT) &&
-            (page % geometry.pages_of[all[page].level] != 0 || page + pages > end))
+            (page % pages_in(&all[page]) != 0 || page + pages > end))
             return PT_MAPPED_TO_HUGE_PAGE;
     }
     split_at(world, operation->t, operation->first);
@@ -292,9 +335,9 @@ static enum pt_status clear_recorded(struct world *world, const struct operation
     if (any_is_borrowed(world, operation->t, operation->first, operation->count))
         return PT_SHARED;
     for (unsigned page = operation->first; page < operation->first + operation->count; page++) {
-        unsigned first = first_of(all[page].level, page);
+        unsigned first = first_of(&all[page], page);
 
-        for (unsigned i = 0; all[page].mapped && i < geometry.pages_of[all[page].level]; i++)
+        for (unsigned i = 0; all[page].mapped && i < pages_in(&all[page]); i++)
             all[first + i].flags &= ~recorded;
     }
     return PT_OK;
@@ -305,11 +348,11 @@ static enum pt_status touch(struct world *world, const struct operation *operati
     struct page *all = world->pages[operation->t];
     const struct page *page = &all[operation->first];
     bool write = operation->kind == HARDWARE_WRITES;
-    unsigned first = first_of(page->level, operation->first);
+    unsigned first = first_of(page, operation->first);
 
     if (!page->mapped || !(page->flags & (write ? PT_WRITE : RIGHTS)))
         return PT_OK;
-    for (unsigned i = 0; i < geometry.pages_of[page->level]; i++)
+    for (unsigned i = 0; i < pages_in(page); i++)
         all[first + i].flags |= write ? RECORDED : PT_ACCESSED;
     return PT_OK;
 }
@@ -319,19 +362,19 @@ static enum pt_status touch(struct world *world, const struct operation *operati
 static enum pt_status copy_from(struct world *world, const struct operation *operation)
 {
     unsigned t = operation->t, source = 1 - t;
-    unsigned from = slot(operation->first), to = slot(operation->first + operation->count - 1);
+    unsigned from = root_entry(operation->first), to = root_entry(operation->first + operation->count - 1);
 
-    if (operation->first % geometry.pages_of[0] != 0 || operation->count % geometry.pages_of[0] != 0)
+    if (operation->first % geometry.slot_pages != 0 || operation->count % geometry.slot_pages != 0)
         return PT_NOT_ALIGNED;
     if (!region_is_good(operation->first, operation->count))
         return PT_BAD_ADDRESS;
     for (unsigned i = from; i <= to; i++) {
-        if (world->borrowed[t] & 1u << i)
+        if (world->borrowed[t] & 1u << (i >> geometry.slot_shift))
             continue;
         for (unsigned page = 0; page < geometry.pages_of[0]; page++)
             if (world->pages[t][i * geometry.pages_of[0] + page].mapped)
                 return PT_ALREADY_MAPPED;
-        if (world->lent[t] & 1u << i)
+        if (world->lent[t] & 1u << (i >> geometry.slot_shift))
             return PT_SHARED;
     }
     for (unsigned i = from; i <= to; i++) {
@@ -340,11 +383,14 @@ static enum pt_status copy_from(struct world *world, const struct operation *ope
 
         for (unsigned j = 0; j < geometry.pages_of[0]; j++)
             world->pages[t][i * geometry.pages_of[0] + j] = page[j];
-        world->borrowed[t] |= (uint16_t)(1u << i);
+        world->borrowed[t] |= (uint16_t)(1u << (i >> geometry.slot_shift));
         world->borrowed_leaf[t] = (uint16_t)((world->borrowed_leaf[t] & ~(1u << i)) | (leaf ? 1u << i : 0));
         if (!leaf)
-            world->lent[source] |= (uint16_t)(1u << i);
+            world->lent[source] |= (uint16_t)(1u << (i >> geometry.slot_shift));
     }
+    for (unsigned i = from; i <= to; i++)
+        if ((world->lent[source] & 1u << (i >> geometry.slot_shift)) && !(world->borrowed_leaf[t] & 1u << i))
+            world->lent_table[source] |= (uint16_t)(1u << i);
     note_half(world, operation);
     return PT_OK;
 }

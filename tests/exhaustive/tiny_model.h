@@ -31,7 +31,7 @@ struct operation {
     enum operation_kind kind;
     unsigned t;            /* on which table */
     unsigned first, count; /* pages */
-    unsigned level;        /* of the page that is mapped or split to */
+    unsigned sort;         /* of the page that is mapped or split to */
     unsigned delta;        /* how many frames further than the page's number the first frame is */
     pt_flags flags;
     unsigned options;
@@ -41,7 +41,8 @@ struct operation {
 struct world {
     struct page pages[MAX_TABLES][MAX_PAGES];
     uint16_t borrowed[MAX_TABLES], lent[MAX_TABLES], upper[MAX_TABLES];
-    uint16_t borrowed_leaf[MAX_TABLES]; /* of borrowed: a huge page was copied, no table */
+    /* Root entries: where a huge page was borrowed, not a table; of lent slots, those that lead to a table. */
+    uint16_t borrowed_leaf[MAX_TABLES], lent_table[MAX_TABLES];
 };
 
 void world_of(const struct shape *shapes, struct world *world);
