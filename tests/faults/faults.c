@@ -8,7 +8,7 @@
 #include "snapshot.h"
 #include "test.h"
 
-#define PADDR PT_512G /* a multiple of every page size in use */
+#define PADDR fixture_paddr /* a multiple of every page size in use, and not in the simulated memory */
 #define RW (PT_READ | PT_WRITE)
 
 /* ---- Calls that need tables ---------------------------------------------------------------------- */
@@ -45,7 +45,8 @@ static enum pt_status map_largest(struct fixture *fixture)
 
 static enum pt_status map_last_page(struct fixture *fixture)
 {
-    return pt_map(&fixture->table, 0 - small(fixture), PADDR, small(fixture), RW, &fixture->flush);
+    return pt_map(&fixture->table, format_last_page(fixture->format, small(fixture)), PADDR, small(fixture), RW,
+                  &fixture->flush);
 }
 
 static enum pt_status map_no_access(struct fixture *fixture)
@@ -81,7 +82,7 @@ static enum pt_status map_region_to_the_end(struct fixture *fixture)
 {
     uint64_t size = leaf_table(fixture) + small(fixture);
 
-    return pt_map_region(&fixture->table, 0 - size, PADDR, size, RW, 0, &fixture->flush);
+    return pt_map_region(&fixture->table, format_last_page(fixture->format, size), PADDR, size, RW, 0, &fixture->flush);
 }
 
 static pt_paddr every_other_frame(void *arg, pt_vaddr vaddr)

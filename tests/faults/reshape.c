@@ -9,7 +9,7 @@
 #include "snapshot.h"
 #include "test.h"
 
-#define PADDR PT_512G /* a multiple of every page size in use */
+#define PADDR fixture_paddr /* a multiple of every page size in use, and not in the simulated memory */
 #define RW (PT_READ | PT_WRITE)
 
 static uint64_t small(const struct fixture *fixture)

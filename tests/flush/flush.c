@@ -117,11 +117,11 @@ static pt_vaddr some_page(uint64_t page_size)
     return 3 * page_size;
 }
 
-static uint64_t *slot_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_size)
+static struct slot slot_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_size)
 {
     struct pt_visit visit = visit_of(&f->table, vaddr, format_level_of(f->format, page_size));
 
-    return slot_of(f->memory, &visit);
+    return slot_of(f, &visit);
 }
 
 /* ---- New mappings ------------------------------------------------------------------------------ */
@@ -1079,7 +1079,7 @@ static void own_tables_that_a_copy_replaces_are_retired(void **state)
 
 /** In flush_tlb: is the entry zero now? */
 struct breaking {
-    const uint64_t *slot;
+    struct slot slot;
     unsigned calls, zero;
 };
 
@@ -1089,10 +1089,10 @@ static void look_at_slot(void *arg, const struct pt_flush *flush)
 
     (void)flush;
     breaking->calls++;
-    breaking->zero += *breaking->slot == 0;
+    breaking->zero += slot_get(breaking->slot) == 0;
 }
 
-static void watch_slot(struct fixture *f, struct breaking *breaking, const uint64_t *slot)
+static void watch_slot(struct fixture *f, struct breaking *breaking, struct slot slot)
 {
     *breaking = (struct breaking){.slot = slot};
     f->memory->on_flush = look_at_slot;
@@ -1104,7 +1104,7 @@ static void check_broken(const struct fixture *f, struct breaking *breaking, pt_
 {
     assert_int_equal(breaking->calls, needed ? 1 : 0);
     assert_int_equal(breaking->zero, breaking->calls);
-    assert_true(*breaking->slot != 0);
+    assert_true(slot_get(breaking->slot) != 0);
     if (needed)
         check_covers(memory_last_flush(f->memory), vaddr, size, size);
 }
@@ -1174,7 +1174,7 @@ struct breaking_region {
     const struct pt_format *format;
     pt_vaddr vaddr;
     uint64_t page_size;
-    const uint64_t *slots; /* adjacent */
+    struct slot slot; /* of the first one; the others follow */
     bool broken[BROKEN_PAGES];
     unsigned calls;
 };
@@ -1186,7 +1186,7 @@ static void look_at_region(void *arg, const struct pt_flush *flush)
 
     breaking->calls++;
     for (unsigned i = 0; i < BROKEN_PAGES; i++) {
-        if (breaking->slots[i] != 0)
+        if (slot_get(slot_after(breaking->slot, i)) != 0)
             continue;
         check_covers(flush, breaking->vaddr + i * breaking->page_size, breaking->page_size, breaking->page_size);
         breaking->broken[i] = true;
@@ -1210,7 +1210,7 @@ static void protect_region_breaks_before_it_makes(void **state)
             for (unsigned i = 0; i < BROKEN_PAGES; i++)
                 assert_ok(pt_map(&f->table, vaddr + i * size, (i + 1) * size, size, RW, &f->flush));
             settle(f);
-            breaking.slots = slot_at(f, vaddr, size);
+            breaking.slot = slot_at(f, vaddr, size);
             f->memory->on_flush = look_at_region;
             f->memory->on_flush_arg = &breaking;
             assert_ok(pt_protect_region(&f->table, vaddr, BROKEN_PAGES * size, PT_READ | changes[c], 0, &f->flush));
@@ -1253,7 +1253,7 @@ static void a_huge_page_over_a_table_is_made_after_the_break(void **state)
     settle(f);
     visit = visit_of(&f->table, vaddr, format_level_of(f->format, huge));
     assert_false(visit.is_leaf);
-    watch_slot(f, &breaking, slot_of(f->memory, &visit));
+    watch_slot(f, &breaking, slot_of(f, &visit));
     assert_ok(pt_map(&f->table, vaddr, huge, huge, RW, &f->flush));
     check_broken(f, &breaking, vaddr, huge, breaks);
     assert_mapped(&f->table, vaddr, huge, huge, RW);
@@ -1283,7 +1283,7 @@ static void a_huge_page_of_its_table_s_own_frame_is_made_after_the_break(void **
         assert_ok(pt_unmap(&f->table, vaddr, NULL, &f->flush));
         settle(f);
         visit = visit_of(&f->table, vaddr, format_level_of(f->format, huge));
-        watch_slot(f, &breaking, slot_of(f->memory, &visit));
+        watch_slot(f, &breaking, slot_of(f, &visit));
         assert_ok(pt_map(&f->table, vaddr, frame, huge, flags, &f->flush));
         check_broken(f, &breaking, vaddr, huge, facts_of(f->format)->breaks_before_make);
         f->memory->on_flush = NULL;

@@ -630,14 +630,15 @@ static void check_words(const struct pt_format *format, const char *data, uint64
     struct memory memory;
     struct fixture f;
     struct seen seen;
-    uint64_t *slot, original;
+    uint64_t original;
+    struct slot slot;
     FILE *file;
 
     set_up(&f, format, &memory, ELSEWHERE);
     assert_ok(pt_map(&f.table, vaddr, 0x40000000, page_size, PT_READ, &f.flush));
     seen = look(&f.table);
-    slot = slot_of(&memory, &seen.leaf);
-    original = *slot;
+    slot = slot_of(&f, &seen.leaf);
+    original = slot_get(slot);
 
     snprintf(name, sizeof(name), "%s_decode", data);
     file = open_data(name);
@@ -653,12 +654,12 @@ static void check_words(const struct pt_format *format, const char *data, uint64
             counts->skipped++;
             continue;
         }
-        *slot = word.bits;
+        slot_set(slot, word.bits);
         check_word(&f.table, data, vaddr, page_size, &word, counts);
     }
     fclose(file);
 
-    *slot = original;
+    slot_set(slot, original);
     tear_down(&f);
 }
 

@@ -102,6 +102,23 @@ pt_flags format_reads_back(const struct pt_format *format, pt_flags flags)
     return flags;
 }
 
+void check_mapped(const struct page_table *table, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags,
+                  const char *file, int line)
+{
+    struct pt_mapping found = {.paddr = 0, .page_size = 0, .flags = 0};
+    pt_flags recorded = flags & ~PT_ALL_FLAGS;
+    enum pt_status status = pt_query(table, vaddr, &found);
+
+    flags = format_reads_back(table->format, flags & PT_ALL_FLAGS) | recorded;
+    if (status == PT_OK && found.paddr == paddr && found.page_size == page_size && found.flags == flags)
+        return;
+    print_error("0x%" PRIx64 ": %s to 0x%" PRIx64 ", page size 0x%" PRIx64 ", flags 0x%x; "
+                "expected 0x%" PRIx64 ", page size 0x%" PRIx64 ", flags 0x%x\n",
+                vaddr, pt_status_name(status), found.paddr, found.page_size, (unsigned)found.flags, paddr, page_size,
+                (unsigned)flags);
+    _fail(file, line);
+}
+
 uint64_t format_entry_size(const struct pt_format *format, unsigned level)
 {
     unsigned below = format->levels - 1u - level;
@@ -158,10 +175,16 @@ size_t format_entries(const struct pt_format *format)
     return (size_t)1 << format->index_bits;
 }
 
+unsigned format_entry_bytes(const struct pt_format *format)
+{
+    uint8_t bytes = format_facts(format)->entry_bytes;
+
+    return bytes != 0 ? bytes : 8;
+}
+
 size_t format_root_frames(const struct pt_format *format)
 {
-    const struct format_facts *about = format_facts(format);
-    size_t bytes = format_root_entries(format) * (about->entry_bytes ? about->entry_bytes : 8u);
+    size_t bytes = format_root_entries(format) * format_entry_bytes(format);
 
     return (bytes + (size_t)PT_FRAME_SIZE - 1) / (size_t)PT_FRAME_SIZE;
 }
@@ -200,12 +223,29 @@ pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr)
     return format->address_space == PT_EITHER_HALF ? vaddr ^ ~format_lower_last(format) : vaddr;
 }
 
+pt_vaddr format_last_page(const struct pt_format *format, uint64_t size)
+{
+    return format->address_space == PT_ZERO_EXTENDED ? format_lower_last(format) - (size - 1) : 0 - size;
+}
+
+pt_paddr format_some_paddr(const struct pt_format *format)
+{
+    uint64_t largest = format_largest(format);
+
+    if (format->pa_bits <= 40)
+        return UINT64_C(1) << (format->pa_bits - 1);
+    return largest > PT_512G ? largest : PT_512G;
+}
+
+pt_paddr fixture_paddr;
+
 int fixture_set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
     assert_non_null(fixture);
     fixture->format = *state;
+    fixture_paddr = format_some_paddr(fixture->format);
     fixture->memory = calloc(1, sizeof(*fixture->memory));
     assert_non_null(fixture->memory);
     memory_init(fixture->memory, MEMORY_BASE, MEMORY_FRAMES);

@@ -86,6 +86,8 @@ uint64_t format_smaller(const struct pt_format *format, uint64_t page_size);
 /** Entries of the root and of every other table. */
 size_t format_root_entries(const struct pt_format *format);
 size_t format_entries(const struct pt_format *format);
+/** Bytes of an entry. */
+unsigned format_entry_bytes(const struct pt_format *format);
 /** Frames that the root takes. */
 size_t format_root_frames(const struct pt_format *format);
 
@@ -96,6 +98,10 @@ pt_vaddr format_upper_first(const struct pt_format *format);
 bool format_is_canonical(const struct pt_format *format, pt_vaddr vaddr);
 /** The translated bits of an address alone: where its entries stand in the tree. */
 uint64_t format_translated(const struct pt_format *format, pt_vaddr vaddr);
+/** The last page of this size. */
+pt_vaddr format_last_page(const struct pt_format *format, uint64_t size);
+/** A multiple of every page size that is not in the simulated memory. */
+pt_paddr format_some_paddr(const struct pt_format *format);
 /** The highest physical address. */
 pt_paddr format_paddr_last(const struct pt_format *format);
 
@@ -110,6 +116,9 @@ struct fixture {
     struct page_table table;
     struct pt_flush flush;
 };
+
+/** format_some_paddr of the latest fixture's format. */
+extern pt_paddr fixture_paddr;
 
 /** An empty table in a fresh memory. */
 int fixture_set_up(void **state);

@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_SLOT_H
 #define TESTS_SUPPORT_SLOT_H
 
+#include "formats.h"
 #include "memory.h"
 #include "test.h"
 
@@ -35,22 +36,48 @@ static inline struct pt_visit visit_of(const struct page_table *table, pt_vaddr 
     return search.visit;
 }
 
-/** The slot of that entry: one table in `memory` holds its bits at its index, and only one may. */
-static inline uint64_t *slot_of(const struct memory *memory, const struct pt_visit *visit)
+/** An entry in the simulated memory. */
+struct slot {
+    void *at;
+    unsigned bytes;
+};
+
+static inline uint64_t slot_get(struct slot slot)
 {
-    uint64_t *found = NULL;
+    return slot.bytes == 4 ? *(const volatile uint32_t *)slot.at : *(const volatile uint64_t *)slot.at;
+}
 
-    for (size_t i = 0; i < memory->frames; i++) {
-        uint64_t *slot = (uint64_t *)(void *)(memory->bytes + i * (size_t)PT_FRAME_SIZE) + visit->index;
+static inline void slot_set(struct slot slot, uint64_t entry)
+{
+    if (slot.bytes == 4)
+        *(volatile uint32_t *)slot.at = (uint32_t)entry;
+    else
+        *(volatile uint64_t *)slot.at = entry;
+}
 
-        if (!memory->frame[i].taken || visit->index >= memory->frame[i].run * PT_FRAME_SIZE / sizeof(*slot) ||
-            *slot != visit->bits)
+/** The n-th slot after this one. */
+static inline struct slot slot_after(struct slot slot, size_t n)
+{
+    return (struct slot){(char *)slot.at + n * slot.bytes, slot.bytes};
+}
+
+/** The slot of that entry: one table of the fixture's memory holds its bits at its index, and only one may. */
+static inline struct slot slot_of(const struct fixture *f, const struct pt_visit *visit)
+{
+    unsigned bytes = format_entry_bytes(f->format);
+    struct slot found = {NULL, bytes};
+
+    for (size_t i = 0; i < f->memory->frames; i++) {
+        struct slot slot = slot_after((struct slot){f->memory->bytes + i * (size_t)PT_FRAME_SIZE, bytes}, visit->index);
+
+        if (!f->memory->frame[i].taken || visit->index >= f->memory->frame[i].run * (size_t)PT_FRAME_SIZE / bytes ||
+            slot_get(slot) != visit->bits)
             continue;
-        if (found)
+        if (found.at)
             fail_msg("two tables hold 0x%" PRIx64 " at index %u", visit->bits, visit->index);
         found = slot;
     }
-    if (!found)
+    if (!found.at)
         fail_msg("no table holds 0x%" PRIx64 " at index %u", visit->bits, visit->index);
     return found;
 }

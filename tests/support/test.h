@@ -30,7 +30,7 @@ void check_status(enum pt_status actual, enum pt_status expected, const char *wh
 
 void check_hex(uint64_t actual, uint64_t expected, const char *what, const char *file, int line);
 
-/** `vaddr` translates to `paddr`, by a page of `page_size` with `flags`. */
+/** `vaddr` translates to `paddr`, by a page of `page_size` with what reads back of `flags` (format_reads_back). */
 #define assert_mapped(table, vaddr, paddr, page_size, flags)                                                           \
     check_mapped((table), (vaddr), (paddr), (page_size), (flags), __FILE__, __LINE__)
 

@@ -5,7 +5,7 @@
 #include "snapshot.h"
 #include "test.h"
 
-#define PADDR PT_512G /* a multiple of every page size in use, and not in the simulated memory */
+#define PADDR fixture_paddr /* a multiple of every page size in use, and not in the simulated memory */
 #define RW (PT_READ | PT_WRITE)
 
 static uint64_t small(const struct fixture *fixture)
@@ -66,14 +66,16 @@ static void a_table_in_linear_memory_works_as_well(void **state)
     struct pt_flush flush;
     struct memory memory;
     const uint64_t page = format_smallest(format);
+    const pt_vaddr vaddr = format_last_page(format, page) - 3 * page;
+    const pt_paddr paddr = format_some_paddr(format);
 
     memory_init(&memory, MEMORY_BASE, 64);
     memory_make_linear(&memory);
     assert_ok(pt_create(&table, format, &memory.handler, &memory));
     pt_flush_init(&flush, &table);
-    assert_ok(pt_map_region(&table, 0 - 4 * page, PADDR, 4 * page, RW, 0, &flush));
-    assert_mapped(&table, 0 - page, PADDR + 3 * page, page, RW);
-    assert_ok(pt_unmap_region(&table, 0 - 4 * page, 4 * page, 0, &flush));
+    assert_ok(pt_map_region(&table, vaddr, paddr, 4 * page, RW, 0, &flush));
+    assert_mapped(&table, vaddr + 3 * page, paddr + 3 * page, page, RW);
+    assert_ok(pt_unmap_region(&table, vaddr, 4 * page, 0, &flush));
     pt_flush(&flush);
     pt_destroy(&table);
     memory_end(&memory);
@@ -106,7 +108,8 @@ static void build_a_forest(struct fixture *fixture)
         for (unsigned level = 1; level < format->levels; level++)
             assert_ok(pt_map(&fixture->table, slot * unit(fixture) + format_entry_size(format, level), PADDR,
                              small(fixture), RW, &fixture->flush));
-    assert_ok(pt_map(&fixture->table, 0 - small(fixture), PADDR, small(fixture), 0, &fixture->flush));
+    assert_ok(
+        pt_map(&fixture->table, format_last_page(format, small(fixture)), PADDR, small(fixture), 0, &fixture->flush));
 }
 
 static void children_are_destroyed_before_their_parents(void **state)
@@ -656,11 +659,13 @@ static void the_walk_reports_canonical_addresses(void **state)
     }
     assert_ok(pt_map(&fixture->table, small(fixture), PADDR, small(fixture), RW, &fixture->flush));
     assert_ok(pt_map(&fixture->table, upper + 2 * unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    assert_ok(pt_map(&fixture->table, 0 - small(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, format_last_page(fixture->format, small(fixture)), PADDR, small(fixture), RW,
+                     &fixture->flush));
     pt_walk(&fixture->table, SIZE_MAX, trace_pre, NULL, trace);
     for (size_t i = 0; i < trace->count; i++) {
         const struct pt_visit *visit = &trace->steps[i].visit;
-        const pt_vaddr expected[] = {small(fixture), upper + 2 * unit(fixture), 0 - small(fixture)};
+        const pt_vaddr expected[] = {small(fixture), upper + 2 * unit(fixture),
+                                     format_last_page(fixture->format, small(fixture))};
 
         assert_true(format_is_canonical(format, visit->vaddr));
         if (visit->is_leaf)
@@ -770,7 +775,7 @@ static void the_dump_has_a_line_for_each_contiguous_run(void **state)
     assert_ok(pt_map(table, 4 * unit(fixture), PADDR, leaf_table(fixture), RW, flush));
     assert_int_equal(dump(table, text), 8);
     /* as far up as it goes */
-    assert_ok(pt_map(table, 0 - page, 0, page, 0, flush));
+    assert_ok(pt_map(table, format_last_page(fixture->format, page), 0, page, 0, flush));
     assert_int_equal(dump(table, text), 9);
     free(text);
 }
@@ -1227,9 +1232,10 @@ static void a_whole_half_can_be_copied(void **state)
     struct copy copy;
 
     copy_begin(fixture, &copy);
-    assert_ok(pt_map(&fixture->table, 0 - page, PADDR, page, RW | PT_GLOBAL, &fixture->flush));
+    assert_ok(
+        pt_map(&fixture->table, format_last_page(fixture->format, page), PADDR, page, RW | PT_GLOBAL, &fixture->flush));
     assert_ok(pt_copy_from(&copy.table, &fixture->table, first, format_lower_last(fixture->format) + 1, &copy.flush));
-    assert_mapped(&copy.table, 0 - page, PADDR, page, RW | PT_GLOBAL);
+    assert_mapped(&copy.table, format_last_page(fixture->format, page), PADDR, page, RW | PT_GLOBAL);
     assert_ok(pt_map(&fixture->table, first, PADDR, page, RW, &fixture->flush));
     assert_mapped(&copy.table, first, PADDR, page, RW);
     assert_int_equal(fixture->memory->taken, 2 + entries + 2 * (fixture->format->levels - 2u));

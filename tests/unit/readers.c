@@ -8,7 +8,7 @@
 #include "memory.h"
 #include "test.h"
 
-#define PADDR PT_512G /* a multiple of every page size in use, and not in the simulated memory */
+#define PADDR fixture_paddr /* a multiple of every page size in use, and not in the simulated memory */
 #define RW (PT_READ | PT_WRITE)
 #define WATCHED 12
 

@@ -10,7 +10,7 @@
 #include "snapshot.h"
 #include "test.h"
 
-#define PADDR PT_512G /* a multiple of every page size in use, and not in the simulated memory */
+#define PADDR fixture_paddr /* a multiple of every page size in use, and not in the simulated memory */
 #define BIT(n) (UINT64_C(1) << (n))
 #define RW (PT_READ | PT_WRITE)
 #define RIGHTS (PT_READ | PT_WRITE | PT_EXECUTE)
@@ -195,11 +195,11 @@ static void with_tracking(const struct fixture *outer, void (*test)(struct fixtu
 
 /* ---- Pages ------------------------------------------------------------------------------------------ */
 
-static uint64_t *slot_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_size)
+static struct slot slot_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_size)
 {
     struct pt_visit visit = visit_of(&f->table, vaddr, format_level_of(f->format, page_size));
 
-    return slot_of(f->memory, &visit);
+    return slot_of(f, &visit);
 }
 
 static uint64_t bits_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_size)
@@ -210,28 +210,33 @@ static uint64_t bits_at(const struct fixture *f, pt_vaddr vaddr, uint64_t page_s
     return visit.bits;
 }
 
+static void toggle(struct slot slot, uint64_t bits)
+{
+    slot_set(slot, slot_get(slot) ^ bits);
+}
+
 /** The hardware records in the entry that the page was accessed, dirtied, or both. */
-static void record(const struct pt_format *format, uint64_t *slot, pt_flags recorded)
+static void record(const struct pt_format *format, struct slot slot, pt_flags recorded)
 {
     const struct bit_facts *facts = facts_of(format);
 
     if (recorded & PT_ACCESSED)
-        *slot |= facts->accessed;
+        slot_set(slot, slot_get(slot) | facts->accessed);
     if (recorded & PT_DIRTY)
-        *slot = (*slot | facts->dirty_set) & ~facts->dirty_clear;
+        slot_set(slot, (slot_get(slot) | facts->dirty_set) & ~facts->dirty_clear);
 }
 
 /** A page with these flags, in which the hardware has recorded something while it could, and software bits. */
 static void make_page(struct fixture *f, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags,
                       pt_flags recorded, uint64_t software)
 {
-    uint64_t *slot;
+    struct slot slot;
 
     assert_ok(pt_map(&f->table, vaddr, paddr, page_size, RW, &f->flush));
     slot = slot_at(f, vaddr, page_size);
     record(f->format, slot, recorded);
     assert_ok(pt_protect(&f->table, vaddr, flags, NULL, &f->flush));
-    *slot |= software;
+    slot_set(slot, slot_get(slot) | software);
     assert_mapped(&f->table, vaddr, paddr, page_size, format_reads_back(f->format, flags) | recorded);
 }
 
@@ -356,7 +361,7 @@ static void split_and_collapse_keep_every_bit_of_the_address(void **state)
                                    UINT64_C(0xaaaaaaaaaaaaaaaa) & format_paddr_last(f->format) & ~(from - 1),
                                    UINT64_C(0x5555555555555555) & format_paddr_last(f->format) & ~(from - 1)};
         static const pt_flags sets[] = {0, PT_GLOBAL, RW, PT_ALL_FLAGS};
-        const pt_vaddr vaddrs[] = {0, 0 - from};
+        const pt_vaddr vaddrs[] = {0, format_last_page(f->format, from)};
 
         for (size_t i = 0; i < TESTS_COUNT(paddrs) * TESTS_COUNT(sets); i++) {
             pt_paddr paddr = paddrs[i % TESTS_COUNT(paddrs)];
@@ -397,7 +402,7 @@ static void split_leaves_its_neighbours_alone(void **state)
 /* What the hardware records in a page while it is being reshaped. */
 struct recorder {
     const struct fixture *f;
-    uint64_t *slot;
+    struct slot slot;
     uint64_t original;
     size_t in; /* at the how-manieth look at a table */
     bool done;
@@ -408,7 +413,7 @@ static void record_now(void *arg, struct memory *memory)
     struct recorder *recorder = arg;
 
     (void)memory;
-    if (recorder->in == 0 || --recorder->in > 0 || *recorder->slot != recorder->original)
+    if (recorder->in == 0 || --recorder->in > 0 || slot_get(recorder->slot) != recorder->original)
         return;
     record(recorder->f->format, recorder->slot, RECORDS);
     recorder->done = true;
@@ -427,7 +432,7 @@ static void check_late_records_of_split(struct fixture *f)
 
             assert_ok(pt_map(&f->table, vaddr, PADDR, from, RW, &f->flush));
             recorder.slot = slot_at(f, vaddr, from);
-            recorder.original = *recorder.slot;
+            recorder.original = slot_get(recorder.slot);
             settle(f);
             f->memory->on_translate_arg = &recorder;
             f->memory->on_translate = record_now;
@@ -638,9 +643,9 @@ static void check_collapse_refusals(struct fixture *f)
             for (uint64_t bit = 1; bit != 0; bit <<= 1) {
                 if (!(software & bit))
                     continue;
-                *slot_at(f, at, page) ^= bit;
+                toggle(slot_at(f, at, page), bit);
                 assert_refused(f, pt_collapse(table, vaddr, around, flush), PT_OK);
-                *slot_at(f, at, page) ^= bit;
+                toggle(slot_at(f, at, page), bit);
             }
             /* smaller pages in its place */
             if (page > small(f)) {
@@ -804,7 +809,7 @@ static void check_late_records_of_collapse(struct fixture *f)
             map_collapsible(f, vaddr, PADDR, large, RW);
             settle(f);
             recorder.slot = slot_at(f, vaddr + large / 2, page);
-            recorder.original = *recorder.slot;
+            recorder.original = slot_get(recorder.slot);
             f->memory->on_flush_arg = &recorder;
             f->memory->on_flush = record_before_the_invalidation;
             f->memory->on_translate_arg = &recorder;
@@ -1218,7 +1223,7 @@ static void check_covers(const struct pt_flush *flush, pt_vaddr vaddr, uint64_t 
 
 /** In flush_tlb: is the entry zero now? */
 struct breaking {
-    const uint64_t *slot;
+    struct slot slot;
     unsigned calls, zero;
 };
 
@@ -1228,10 +1233,10 @@ static void look_at_slot(void *arg, const struct pt_flush *flush)
 
     (void)flush;
     breaking->calls++;
-    breaking->zero += *breaking->slot == 0;
+    breaking->zero += slot_get(breaking->slot) == 0;
 }
 
-static void watch_slot(struct fixture *f, struct breaking *breaking, const uint64_t *slot)
+static void watch_slot(struct fixture *f, struct breaking *breaking, struct slot slot)
 {
     *breaking = (struct breaking){.slot = slot};
     f->memory->on_flush = look_at_slot;
@@ -1293,7 +1298,7 @@ static void check_collapse_owes(struct fixture *f)
             map_collapsible(f, vaddr, PADDR, large, i ? RW | PT_GLOBAL : RW);
             settle(f);
             visit = visit_of(&f->table, vaddr, format_level_of(f->format, large));
-            watch_slot(f, &breaking, slot_of(f->memory, &visit));
+            watch_slot(f, &breaking, slot_of(f, &visit));
             frees = f->memory->frees;
             memory_hold(f->memory);
             assert_ok(pt_collapse(&f->table, vaddr, large, &f->flush));
@@ -1839,7 +1844,7 @@ static void check_clear_beside_the_hardware(struct fixture *f)
         make_page(f, 0, PADDR, page, RW, PT_ACCESSED, 0);
         settle(f);
         recorder.slot = slot_at(f, 0, page);
-        recorder.original = *recorder.slot;
+        recorder.original = slot_get(recorder.slot);
         f->memory->on_translate_arg = &recorder;
         f->memory->on_translate = record_now;
         assert_ok(pt_clear_accessed(&f->table, 0, page, NULL, NULL, &f->flush));
