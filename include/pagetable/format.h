@@ -107,8 +107,15 @@ extern const struct pt_format PT_ONLY_FORMAT;
 #else
 /** 4-level paging, 4K/2M/1G pages, 48-bit addresses, NX. Intel SDM vol. 3A 4.5; AMD APM vol. 2 5.3. */
 extern const struct pt_format pt_x86_64;
-/** VMSAv8-64 stage 1, EL1&0, 4K granule, 48-bit addresses. Arm ARM (DDI 0487) D8. */
-extern const struct pt_format pt_aarch64;
+/**
+ * VMSAv8-64 stage 1, EL1&0 and (HCR_EL2.E2H) EL2&0: 4K, 16K and 64K granule, 48-bit addresses. Arm ARM (DDI 0487) D8.3.
+ * <pagetable/hw/aarch64.h> makes copies with fewer address bits, and with pages of several entries (contiguous hint).
+ */
+extern const struct pt_format pt_aarch64, pt_aarch64_16k, pt_aarch64_64k;
+/** The same with 52-bit addresses: FEAT_LPA2, TCR.DS (4K: 5 levels; 16K); FEAT_LPA and FEAT_LVA (64K). D8.3.1. */
+extern const struct pt_format pt_aarch64_4k_52, pt_aarch64_16k_52, pt_aarch64_64k_52;
+/** The same, 4K granule, EL2 alone: one privilege level (PT_USER is implied), one half, no ASID. */
+extern const struct pt_format pt_aarch64_el2;
 /**
  * RISC-V privileged architecture, "Sv39", "Sv48", "Sv57": 3, 4, 5 levels. What a CPU has more goes into a copy:
  * - Svnapot: page_sizes |= PT_64K, group_bits[0] = 4.

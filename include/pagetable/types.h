@@ -76,6 +76,7 @@ typedef uint32_t pt_flags;
 #define PT_1G (UINT64_C(1) << 30)
 #define PT_64G (UINT64_C(1) << 36)
 #define PT_512G (UINT64_C(1) << 39)
+#define PT_4T (UINT64_C(1) << 42)
 #define PT_256T (UINT64_C(1) << 48)
 
 /** What a call answers. Any answer but PT_OK means that nothing has changed. */

@@ -17,6 +17,44 @@
 extern "C" {
 #endif
 
+/* ---- Formats made of the ready ones: struct pt_format f = pt_aarch64_contiguous(pt_aarch64_16k) ---- */
+
+/**
+ * A copy that translates `va_bits` bits: as many levels as that takes (64 - va_bits is TCR.TnSZ, D8.2). 25 at least.
+ * Pages of levels that are gone go too.
+ */
+static inline struct pt_format pt_aarch64_with_va_bits(struct pt_format format, uint8_t va_bits)
+{
+    unsigned levels = ((unsigned)va_bits - format.page_shift + format.index_bits - 1) / format.index_bits;
+
+    format.va_bits = va_bits;
+    format.levels = (uint8_t)levels;
+    for (unsigned bit = format.page_shift + levels * format.index_bits; bit < 64; bit++)
+        format.page_sizes &= ~(UINT64_C(1) << bit);
+    return format;
+}
+
+/**
+ * A copy with pages of several entries too, by the contiguous hint (D8.7.1): 64K, 32M, 16G with the 4K granule; 2M, 1G
+ * with 16K; 2M, 16G with 64K; as far as its levels have them. Without FEAT_BBM level 2 no flag of such a page changes
+ * without break-before-make.
+ */
+static inline struct pt_format pt_aarch64_contiguous(struct pt_format format)
+{
+    static const uint8_t groups[3][PT_GROUP_LEVELS] = {{4, 4, 4}, {7, 5, 0}, {5, 5, 0}}; /* 4K, 16K, 64K */
+
+    for (unsigned i = 0; i < PT_GROUP_LEVELS && i < format.levels; i++) {
+        unsigned shift = format.page_shift + i * format.index_bits;
+        unsigned bits = groups[(format.page_shift - 12u) / 2][i];
+
+        if (bits == 0 || shift + bits > format.va_bits || (format.page_sizes & UINT64_C(1) << shift) == 0)
+            continue;
+        format.group_bits[i] = (uint8_t)bits;
+        format.page_sizes |= UINT64_C(1) << (shift + bits);
+    }
+    return format;
+}
+
 /* ---- MAIR_EL1: one byte for each AttrIndx that pt_aarch64 uses (pt_format.memory_index) ---------- */
 
 #define PT_AARCH64_ATTR_DEVICE 0   /* Device-nGnRE */
