@@ -71,11 +71,25 @@ static inline bool protect_breaks_itself(const struct tree *tree, const struct p
                                      with_attributes(tree, at->entry, sort_at(at), at->index, attributes));
 }
 
+/* The bits of a leaf of the last level, alone in its group, that do not depend on the address. */
+static inline pt_entry attribute_bits(const struct tree *tree)
+{
+    return ~encoding.address(format_of(tree), encoding.paddr_mask(format_of(tree)), (struct shape){true, false});
+}
+
 /* Look at a run of the last level; false if it has a hole and must not. */
 static inline bool plan_last_level(const struct tree *tree, const void *table, size_t index, size_t end,
                                    const struct change *change, struct change_plan *plan)
 {
+    pt_entry first = load_entry(table, index), differences = 0;
     bool hole = false, global = false;
+
+    /* Most runs are alike. */
+    PT_UNROLL(4)
+    for (size_t i = index; i < end; i++)
+        differences |= load_entry(table, i) ^ first;
+    if ((differences & attribute_bits(tree)) == 0)
+        end = index + 1;
 
     for (; index < end; index++) {
         pt_entry entry = load_entry(table, index);
@@ -284,6 +298,27 @@ static inline bool protect_page(const struct tree *tree, struct pt_flush *flush,
     return owes;
 }
 
+/*
+ * What protecting did to `old`, protect does to all leaves behind it that differ from it in the address alone, because
+ * leaf == attributes ^ address. Returns how many of the `count` leaves from the index on these are.
+ */
+static inline size_t protect_alike(const struct tree *tree, void *table, size_t index, size_t count, pt_entry old,
+                                   pt_entry difference)
+{
+    pt_entry fixed = attribute_bits(tree), entry;
+    size_t i = 0;
+
+    if (hardware_writes(tree, old)) {
+        while (i < count && (entry = load_entry(table, index + i), ((entry ^ old) & fixed) == 0) &&
+               swap_entry(table, index + i, &entry, entry ^ difference))
+            i++;
+    } else {
+        for (; i < count && (entry = load_entry(table, index + i), ((entry ^ old) & fixed) == 0); i++)
+            store_entry(table, index + i, entry ^ difference);
+    }
+    return i;
+}
+
 /* Protect the run of entries from vaddr's on, as far as it need not go below; returns how many it passed. */
 static inline size_t protect_run(const struct tree *tree, const struct place *first, pt_vaddr vaddr, pt_vaddr last,
                                  pt_flags flags, bool global, struct pt_flush *flush)
@@ -299,14 +334,17 @@ static inline size_t protect_run(const struct tree *tree, const struct place *fi
         at.entry = load_entry(at.table, at.index);
         at.kind = entry_kind(tree, at.entry, at.level);
         at.group = at.kind == ENTRY_LEAF ? leaf_sort(tree, at.entry, at.level).group : 0;
-        if (at.kind == ENTRY_TABLE) {
+        if (at.kind == ENTRY_TABLE)
             count = i;
-        } else if (at.kind == ENTRY_LEAF &&
-                   protect_page(tree, flush, &at, vaddr + i * size,
-                                at.group != 0 ? attributes_of(tree, flags, sort_at(&at)) : attributes)) {
-            from = i < from ? i : from;
-            to = i + page_entries(&at);
-        }
+        if (at.kind != ENTRY_LEAF ||
+            !protect_page(tree, flush, &at, vaddr + i * size,
+                          at.group != 0 ? attributes_of(tree, flags, sort_at(&at)) : attributes))
+            continue;
+        from = i < from ? i : from;
+        if (at.level == last_level(tree) && at.group == 0)
+            i += protect_alike(tree, at.table, at.index + 1, count - i - 1, at.entry,
+                               at.entry ^ with_attributes(tree, at.entry, sort_at(&at), at.index, attributes));
+        to = i + page_entries(&at);
     }
     if (from < to)
         pt_flush_add(flush, vaddr + from * size, (to - from) * size, size, global);
@@ -397,40 +435,59 @@ static inline enum pt_status engine_protect_region(struct page_table *pt, pt_vad
 /* ---- The page that holds an address ------------------------------------------------------------ */
 
 /* Find it, or say why it cannot be changed. */
-static inline enum pt_status find_page(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr,
-                                       struct place *at)
+PT_INLINE enum pt_status find_page(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr,
+                                   struct place *at)
 {
     if (!vaddr_is_canonical(tree, vaddr))
         return PT_BAD_ADDRESS;
-    *at = descend(tree, pt->root, vaddr);
+    *at = descend_inline(tree, pt->root, vaddr, last_level(tree));
     if (is_borrowed(tree, pt, vaddr))
         return PT_SHARED;
     return at->kind == ENTRY_LEAF ? PT_OK : PT_NOT_MAPPED;
 }
 
-static inline enum pt_status engine_unmap(struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *old,
-                                          struct pt_flush *flush)
+PT_INLINE enum pt_status unmap_page(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr,
+                                    struct pt_mapping *old, struct pt_flush *flush)
 {
-    struct tree tree = tree_of(pt);
     struct place at;
-    enum pt_status status = find_page(&tree, pt, vaddr, &at);
+    enum pt_status status = find_page(tree, pt, vaddr, &at);
     uint64_t size;
 
     if (status != PT_OK)
         return status;
-    size = level_size(&tree, at.level);
+    size = level_size(tree, at.level);
     if (old)
-        *old = mapping_of(&tree, &at);
+        *old = mapping_of(tree, &at);
     for (size_t i = 0; i < page_entries(&at); i++) {
-        at.entry = take_entry(&tree, at.table, page_index(&at) + i, 0);
-        if (old)
-            old->flags |= encoding.leaf_flags(format_of(&tree), at.entry, at.level == last_level(&tree)) &
-                          (PT_ACCESSED | PT_DIRTY);
+        /* What the hardware records in the last moment is only of interest to who asks. */
+        if (!old) {
+            store_entry(at.table, page_index(&at) + i, 0);
+            continue;
+        }
+        at.entry = take_entry(tree, at.table, page_index(&at) + i, 0);
+        old->flags |=
+            encoding.leaf_flags(format_of(tree), at.entry, at.level == last_level(tree)) & (PT_ACCESSED | PT_DIRTY);
     }
-    if (leaf_is_owed(&tree, at.entry, at.level))
-        pt_flush_add(flush, page_first(&tree, &at, vaddr), size << at.group, size,
-                     leaf_is_global(&tree, at.entry, at.level));
+    if (leaf_is_owed(tree, at.entry, at.level))
+        pt_flush_add(flush, page_first(tree, &at, vaddr), size << at.group, size,
+                     leaf_is_global(tree, at.entry, at.level));
     return PT_OK;
+}
+
+PT_OUTLINE enum pt_status unmap_by_handler(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *old,
+                                           struct pt_flush *flush)
+{
+    struct tree tree = tree_of(pt);
+
+    return unmap_page(&tree, pt, vaddr, old, flush);
+}
+
+static inline enum pt_status engine_unmap(struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *old,
+                                          struct pt_flush *flush)
+{
+    struct tree tree = linear_tree_of(pt);
+
+    return is_linear(pt) ? unmap_page(&tree, pt, vaddr, old, flush) : unmap_by_handler(pt, vaddr, old, flush);
 }
 
 static inline enum pt_status engine_protect(struct page_table *pt, pt_vaddr vaddr, pt_flags flags, uint64_t *page_size,

@@ -10,6 +10,13 @@
 #include <pagetable/pagetable.h>
 
 #define PT_INLINE static inline __attribute__((always_inline))
+#define PT_OUTLINE static __attribute__((noinline, unused))
+#ifdef __OPTIMIZE_SIZE__
+#define PT_UNROLL(times)
+#else
+#define PT_UNROLL(times) PT_PRAGMA(GCC unroll times)
+#define PT_PRAGMA(text) _Pragma(#text)
+#endif
 #define PT_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define PT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
@@ -62,6 +69,8 @@ struct encoding {
     pt_flags (*leaf_flags)(const struct pt_format *format, pt_entry entry, bool last_level);
     pt_paddr (*table_paddr)(const struct pt_format *format, pt_entry entry);
 
+    /* Some access is allowed. NULL: the flags tell. */
+    bool (*leaf_has_rights)(const struct pt_format *format, pt_entry leaf);
     bool (*leaf_is_global)(const struct pt_format *format, pt_entry leaf, bool last_level);
     /* The attributes of a leaf, all of them, as those of a leaf of another shape. */
     pt_entry (*reshaped_attributes)(const struct pt_format *format, pt_entry leaf, struct shape from, struct shape to);

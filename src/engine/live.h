@@ -32,6 +32,8 @@ static inline bool leaf_is_global(const struct tree *tree, pt_entry leaf, unsign
 
 static inline bool leaf_has_rights(const struct tree *tree, pt_entry leaf, unsigned level)
 {
+    if (encoding.leaf_has_rights)
+        return encoding.leaf_has_rights(format_of(tree), leaf);
     return encoding.leaf_flags(format_of(tree), leaf, level == last_level(tree)) & PT_RIGHTS;
 }
 
@@ -153,6 +155,26 @@ PT_INLINE pt_entry nth_leaf(const struct tree *tree, const struct leaves *leaves
     return leaves->attributes ^ encoding.address(format_of(tree), paddr, leaves->shape);
 }
 
+/* Fill entries of a table that nothing leads to yet. */
+static inline void fill_leaves(const struct tree *tree, void *table, size_t index, size_t count, unsigned level,
+                               const struct leaves *leaves)
+{
+    uint64_t size = level_size(tree, level);
+    pt_entry address = encoding.address(format_of(tree), leaves->paddr, leaves->shape);
+    pt_entry step = encoding.address(format_of(tree), size, leaves->shape);
+    pt_entry attributes = leaves->attributes;
+
+    /* The address in the entry grows as the address does, but where its highest bits stand elsewhere (AArch64). */
+    if (leaves->shape.grouped || ((leaves->paddr ^ (leaves->paddr + (count - 1) * size)) >> 48) != 0) {
+        for (size_t i = 0; i < count; i++)
+            fill_entry(table, index + i, nth_leaf(tree, leaves, i, level));
+        return;
+    }
+    PT_UNROLL(8)
+    for (size_t i = 0; i < count; i++, address += step)
+        fill_entry(table, index + i, attributes ^ address);
+}
+
 /*
  * The same for neighbours that are, or become, one page: none of the new ones is there before all of the old
  * ones are gone, where that matters. With `keep`, what was recorded in any of them is recorded in all.
@@ -255,8 +277,7 @@ static inline void split_leaf(const struct tree *tree, const struct place *at, p
     void *table = table_at(tree, made);
     pt_entry old;
 
-    for (size_t i = 0; i < entries; i++)
-        fill_entry(table, i, nth_leaf(tree, &parts, i, level));
+    fill_leaves(tree, table, 0, entries, level, &parts);
     old = replace_entry(tree, flush, at->table, at->index, at->level, vaddr, table_entry(tree, made, at->level));
     if (old != at->entry)
         for (size_t i = 0; i < entries; i++)

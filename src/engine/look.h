@@ -5,39 +5,51 @@
 
 #include "check.h"
 
+PT_INLINE enum pt_status report(const struct tree *tree, const struct place *at, pt_vaddr vaddr, struct pt_mapping *out)
+{
+    if (at->kind != ENTRY_LEAF)
+        return PT_NOT_MAPPED;
+    if (out) {
+        *out = mapping_of(tree, at);
+        out->paddr |= vaddr & (out->page_size - 1);
+    }
+    return PT_OK;
+}
+
 /*
  * Readers have no lock. The link in a retired table is an entry that is empty and not zero: whoever meets
  * one looks again from the root, where the table is no longer to be found. Twice the same table: no link.
  */
-static inline struct place descend_beside_writer(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr)
+PT_OUTLINE enum pt_status query_patiently(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out)
 {
-    struct place at = descend(tree, pt->root, vaddr);
+    struct tree tree = tree_of(pt);
+    struct place at;
+    const void *table = NULL;
 
-    while (PT_UNLIKELY(at.kind == ENTRY_EMPTY && at.entry != 0)) {
-        const void *table = at.table;
-
-        at = descend(tree, pt->root, vaddr);
-        if (at.table == table)
-            break;
-    }
-    return at;
+    if (!vaddr_is_canonical(&tree, vaddr))
+        return PT_BAD_ADDRESS;
+    while (at = descend_inline(&tree, pt->root, vaddr, last_level(&tree)),
+           at.kind == ENTRY_EMPTY && at.entry != 0 && at.table != table)
+        table = at.table;
+    return report(&tree, &at, vaddr, out);
 }
 
 static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out)
 {
-    struct tree tree = tree_of(pt);
+    struct tree tree = linear_tree_of(pt);
     struct place at;
 
-    if (!vaddr_is_canonical(&tree, vaddr))
-        return PT_BAD_ADDRESS;
-    at = descend_beside_writer(&tree, pt, vaddr);
-    if (at.kind != ENTRY_LEAF)
-        return PT_NOT_MAPPED;
-    if (out) {
-        *out = mapping_of(&tree, &at);
-        out->paddr |= vaddr & (out->page_size - 1);
+    if (!is_linear(pt) || !vaddr_is_canonical(&tree, vaddr))
+        return query_patiently(pt, vaddr, out);
+    at = descend_inline(&tree, pt->root, vaddr, last_level(&tree));
+    if (PT_UNLIKELY(at.kind == ENTRY_EMPTY && at.entry != 0))
+        return query_patiently(pt, vaddr, out);
+    /* Twice, so that each is compiled for its sort of level. */
+    if (PT_LIKELY(at.level == last_level(&tree))) {
+        at.level = last_level(&tree);
+        return report(&tree, &at, vaddr, out);
     }
-    return PT_OK;
+    return report(&tree, &at, vaddr, out);
 }
 
 /* Where the walk is in each table on its way. */

@@ -235,8 +235,7 @@ static inline void fill_table(const struct tree *tree, void *table, const struct
     } else {
         struct leaves leaves = {attributes, shape_of(tree, step->sort), frame_for(request, step->vaddr)};
 
-        for (size_t i = 0; i < step->count; i++)
-            fill_entry(table, step->index + i, nth_leaf(tree, &leaves, i, step->sort.level));
+        fill_leaves(tree, table, step->index, step->count, step->sort.level, &leaves);
     }
     clear_entries(table, end, level_entries(tree, step->sort.level) - end);
 }
@@ -348,38 +347,65 @@ static inline enum pt_status map_request_in_steps(struct page_table *pt, const s
     return status;
 }
 
-static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size,
-                                        pt_flags flags, struct pt_flush *flush)
+/* The arguments of a single page are good. */
+PT_INLINE enum pt_status check_page(const struct tree *tree, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size,
+                                    pt_flags flags)
 {
-    struct tree tree = tree_of(pt);
-    struct map_request request = {.first = vaddr, .paddr = paddr, .flags = flags};
-    struct place at;
-
     if (!flags_exist(flags))
         return PT_BAD_FLAGS;
-    if (!sort_of_size(&tree, page_size, &request.smallest))
+    if (!size_exists(tree, page_size))
         return PT_BAD_SIZE;
     if (!is_aligned(vaddr | paddr, page_size))
         return PT_NOT_ALIGNED;
-    if (!vaddr_is_canonical(&tree, vaddr) || !paddr_fits(&tree, paddr, page_size))
+    if (!vaddr_is_canonical(tree, vaddr) || !paddr_fits(tree, paddr, page_size))
         return PT_BAD_ADDRESS;
+    return PT_OK;
+}
 
-    /* Most pages go to a free entry of a table that is there. */
-    at = descend_to(&tree, pt->root, vaddr, request.smallest.level);
-    if (PT_LIKELY(at.level == request.smallest.level && at.entry == 0 && request.smallest.group == 0 &&
-                  !is_borrowed(&tree, pt, vaddr))) {
-        struct shape shape = shape_of(&tree, request.smallest);
+/* Put a page into a free entry of a table that is there; false if it is not as simple as that. */
+PT_INLINE bool map_into_free_entry(const struct tree *tree, struct page_table *pt, struct page_sort sort,
+                                   pt_vaddr vaddr, pt_paddr paddr, pt_flags flags, struct pt_flush *flush)
+{
+    struct place at = descend_inline(tree, pt->root, vaddr, sort.level);
+    struct shape shape = shape_of(tree, sort);
+    uint64_t size = level_size(tree, sort.level);
 
-        settle(flush, vaddr, vaddr + (page_size - 1));
-        store_entry(at.table, at.index,
-                    attributes_of(&tree, flags, request.smallest) ^ encoding.address(format_of(&tree), paddr, shape));
-        owe_new_mapping(&tree, flush, vaddr, page_size, page_size, flags & PT_GLOBAL, false);
-        note_half(&tree, pt, vaddr, vaddr);
+    if (at.level != sort.level || at.entry != 0 || sort.group != 0 || is_borrowed(tree, pt, vaddr))
+        return false;
+    settle(flush, vaddr, vaddr + (size - 1));
+    store_entry(at.table, at.index, attributes_of(tree, flags, sort) ^ encoding.address(format_of(tree), paddr, shape));
+    owe_new_mapping(tree, flush, vaddr, size, size, flags & PT_GLOBAL, false);
+    note_half(tree, pt, vaddr, vaddr);
+    return true;
+}
+
+PT_OUTLINE enum pt_status map_page(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size,
+                                   pt_flags flags, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(pt);
+    struct map_request request = {.first = vaddr, .last = vaddr + (page_size - 1), .paddr = paddr, .flags = flags};
+    enum pt_status status = check_page(&tree, vaddr, paddr, page_size, flags);
+
+    if (status != PT_OK)
+        return status;
+    request.smallest = sort_of_size(&tree, page_size);
+    if (map_into_free_entry(&tree, pt, request.smallest, vaddr, paddr, flags, flush))
         return PT_OK;
-    }
-
-    request.last = vaddr + (page_size - 1);
     return map_request_in_steps(pt, &request, flush);
+}
+
+/* Most pages are of the smallest size, and go to a free entry of a table that is there. */
+static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size,
+                                        pt_flags flags, struct pt_flush *flush)
+{
+    struct tree tree = linear_tree_of(pt);
+    struct page_sort smallest = {last_level(&tree), 0};
+
+    if (is_linear(pt) && PT_LIKELY(page_size == smallest_page(&tree)) &&
+        PT_LIKELY(check_page(&tree, vaddr, paddr, smallest_page(&tree), flags) == PT_OK) &&
+        PT_LIKELY(map_into_free_entry(&tree, pt, smallest, vaddr, paddr, flags, flush)))
+        return PT_OK;
+    return map_page(pt, vaddr, paddr, page_size, flags, flush);
 }
 
 /* The arguments are good; size is not 0. */

@@ -37,11 +37,12 @@ static inline enum pt_status engine_split(struct page_table *pt, pt_vaddr vaddr,
     struct page_sort sort;
     size_t needed;
 
-    if (!sort_of_size(&tree, page_size, &sort))
+    if (!size_exists(&tree, page_size))
         return PT_BAD_SIZE;
     if (!vaddr_is_canonical(&tree, vaddr))
         return PT_BAD_ADDRESS;
 
+    sort = sort_of_size(&tree, page_size);
     while ((status = plan_split(&tree, pt, vaddr, sort, flush, &needed)) == PT_OK && needed > reserve.count) {
         if (!reserve_fill(&tree, pt, &reserve, needed)) {
             status = PT_NO_MEMORY;

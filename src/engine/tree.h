@@ -30,6 +30,28 @@ PT_INLINE struct tree tree_of(const struct page_table *pt)
     return tree_make(pt->format, pt->handler, pt->ctx);
 }
 
+/*
+ * The tree of a table whose handler sees physical memory at an offset. An operation that is compiled for it by itself
+ * calls nothing on its way down, and needs no registers that outlive calls.
+ */
+PT_INLINE struct tree linear_tree_of(const struct page_table *pt)
+{
+    struct tree tree = tree_of(pt);
+
+    tree.phys_to_virt = NULL;
+    return tree;
+}
+
+PT_INLINE bool is_linear(const struct page_table *pt)
+{
+#ifdef __OPTIMIZE_SIZE__
+    (void)pt;
+    return false;
+#else
+    return PT_LIKELY(!pt->handler->phys_to_virt);
+#endif
+}
+
 /* With one format only, its measures are constants. */
 PT_INLINE const struct pt_format *format_of(const struct tree *tree)
 {
@@ -103,16 +125,21 @@ PT_INLINE uint64_t sort_size(const struct tree *tree, struct page_sort sort)
     return level_size(tree, sort.level) << sort.group;
 }
 
-/* The pages of this size; false if the format has none. */
-PT_INLINE bool sort_of_size(const struct tree *tree, uint64_t page_size, struct page_sort *sort)
+/* The format has pages of this size. */
+PT_INLINE bool size_exists(const struct tree *tree, uint64_t page_size)
 {
-    if (page_size == 0 || (page_size & (page_size - 1)) != 0 || (page_size & format_of(tree)->page_sizes) == 0)
-        return false;
-    sort->level = last_level(tree);
-    while (sort->level > 0 && level_size(tree, sort->level - 1) <= page_size)
-        sort->level--;
-    sort->group = (unsigned)__builtin_ctzll(page_size) - level_shift(tree, sort->level);
-    return true;
+    return page_size != 0 && (page_size & (page_size - 1)) == 0 && (page_size & format_of(tree)->page_sizes) != 0;
+}
+
+/* The pages of this size, which exists. */
+PT_INLINE struct page_sort sort_of_size(const struct tree *tree, uint64_t page_size)
+{
+    struct page_sort sort = {last_level(tree), 0};
+
+    while (sort.level > 0 && level_size(tree, sort.level - 1) <= page_size)
+        sort.level--;
+    sort.group = (unsigned)__builtin_ctzll(page_size) - level_shift(tree, sort.level);
+    return sort;
 }
 
 PT_INLINE struct shape shape_of(const struct tree *tree, struct page_sort sort)
@@ -393,6 +420,13 @@ PT_INLINE pt_paddr leaf_paddr(const struct tree *tree, pt_entry leaf, unsigned l
     return (paddr & ~(sort_size(tree, sort) - 1)) + index * level_size(tree, level);
 }
 
+/* With one format, the loop over its levels is laid out flat. */
+#ifdef PT_ONLY_FORMAT
+#define PT_UNROLL_LEVELS PT_UNROLL(6)
+#else
+#define PT_UNROLL_LEVELS
+#endif
+
 /* ---- Finding ----------------------------------------------------------------------------------- */
 
 /* Where an address is translated: an entry that is no table. */
@@ -445,21 +479,34 @@ PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, const struct pla
     return mapping;
 }
 
-/* Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). */
+/*
+ * Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). Inlined where
+ * the way down is most of the work.
+ */
+PT_INLINE struct place descend_inline(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
+{
+    struct place at = {.table = table_at(tree, root), .index = index_of(tree, vaddr, 0)};
+    unsigned shift = level_shift(tree, 0);
+
+    PT_UNROLL_LEVELS
+    while (at.level < PT_MAX_LEVELS) {
+        at.entry = load_entry(at.table, at.index);
+        if (at.level == lowest || encoding.kind(format_of(tree), at.entry, false) != ENTRY_TABLE)
+            break;
+        at.table = table_of(tree, at.entry);
+        at.level++;
+        shift -= index_bits(tree);
+        at.index = (size_t)(vaddr >> shift) & (level_entries(tree, 1) - 1);
+    }
+    at.kind = entry_kind(tree, at.entry, at.level);
+    if (at.kind == ENTRY_LEAF)
+        at.group = leaf_sort(tree, at.entry, at.level).group;
+    return at;
+}
+
 static inline struct place descend_to(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
 {
-    struct place at = {.table = table_at(tree, root)};
-
-    for (;; at.level++) {
-        at.index = index_of(tree, vaddr, at.level);
-        at.entry = load_entry(at.table, at.index);
-        at.kind = entry_kind(tree, at.entry, at.level);
-        if (at.kind == ENTRY_LEAF)
-            at.group = leaf_sort(tree, at.entry, at.level).group;
-        if (at.level == lowest || at.kind != ENTRY_TABLE)
-            return at;
-        at.table = table_of(tree, at.entry);
-    }
+    return descend_inline(tree, root, vaddr, lowest);
 }
 
 /* An entry that leads to no table, or whichever there is in the last level. */

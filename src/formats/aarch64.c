@@ -149,6 +149,7 @@ static const struct encoding encoding = {
     .leaf_is_grouped = vmsa_leaf_is_grouped,
     .leaf_flags = aarch64_leaf_flags,
     .table_paddr = vmsa_table_paddr,
+    .leaf_has_rights = vmsa_leaf_has_rights,
     .leaf_is_global = aarch64_leaf_is_global,
     .reshaped_attributes = vmsa_reshaped_attributes,
     .keep_recorded = aarch64_keep_recorded,

@@ -115,6 +115,12 @@ PT_INLINE pt_entry loongarch_table(const struct pt_format *format, pt_paddr padd
     return paddr;
 }
 
+PT_INLINE bool loongarch_leaf_has_rights(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
+    return leaf & LOONGARCH_V;
+}
+
 PT_INLINE bool loongarch_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
 {
     (void)format;
@@ -167,6 +173,7 @@ static const struct encoding encoding = {
     .leaf_paddr = loongarch_leaf_paddr,
     .leaf_flags = loongarch_leaf_flags,
     .table_paddr = loongarch_table_paddr,
+    .leaf_has_rights = loongarch_leaf_has_rights,
     .leaf_is_global = loongarch_leaf_is_global,
     .reshaped_attributes = loongarch_reshaped_attributes,
     .keep_recorded = loongarch_keep_recorded,

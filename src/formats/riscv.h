@@ -95,6 +95,12 @@ PT_INLINE pt_paddr riscv_paddr_mask(const struct pt_format *format)
     return RISCV_PPN << 2;
 }
 
+PT_INLINE bool riscv_leaf_has_rights(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
+    return leaf & RISCV_V;
+}
+
 PT_INLINE bool riscv_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
 {
     (void)last_level;

@@ -76,6 +76,7 @@ static const struct encoding encoding = {
     .leaf_paddr = riscv_leaf_paddr,
     .leaf_flags = riscv_leaf_flags,
     .table_paddr = riscv_table_paddr,
+    .leaf_has_rights = riscv_leaf_has_rights,
     .leaf_is_global = riscv_leaf_is_global,
     .reshaped_attributes = riscv_reshaped_attributes,
     .keep_recorded = riscv_keep_recorded,

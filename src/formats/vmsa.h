@@ -102,6 +102,12 @@ PT_INLINE enum entry_kind vmsa_kind(const struct pt_format *format, pt_entry ent
     return entry & VMSA_TABLE ? ENTRY_TABLE : ENTRY_LEAF;
 }
 
+PT_INLINE bool vmsa_leaf_has_rights(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
+    return leaf & VMSA_VALID;
+}
+
 /* Stage 1 could limit rights here (APTable, PXNTable, UXNTable); they stay off: rights are the leaf's. */
 PT_INLINE pt_entry vmsa_table(const struct pt_format *format, pt_paddr paddr, bool root_entry)
 {

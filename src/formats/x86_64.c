@@ -119,8 +119,9 @@ PT_INLINE pt_flags x86_leaf_flags(const struct pt_format *format, pt_entry entry
         flags |= PT_READ | (entry & X86_RW ? PT_WRITE : 0) | (entry & X86_XD ? 0 : PT_EXECUTE);
     flags |= entry & X86_US ? PT_USER : 0;
     flags |= entry & X86_G ? PT_GLOBAL : 0;
-    flags |= index == format->memory_index.device ? PT_DEVICE : 0;
-    flags |= index == format->memory_index.uncached ? PT_UNCACHED : 0;
+    if (PT_UNLIKELY(index != format->memory_index.normal))
+        flags |= (index == format->memory_index.device ? PT_DEVICE : 0) |
+                 (index == format->memory_index.uncached ? PT_UNCACHED : 0);
     if (format->tracks_access)
         flags |= (entry & X86_A ? PT_ACCESSED : 0) | (entry & (X86_D | X86_SAVED_DIRTY) ? PT_DIRTY : 0);
     return flags;
@@ -138,6 +139,12 @@ PT_INLINE pt_paddr x86_table_paddr(const struct pt_format *format, pt_entry entr
 {
     (void)format;
     return entry & X86_ADDRESS;
+}
+
+PT_INLINE bool x86_leaf_has_rights(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
+    return leaf & X86_P;
 }
 
 PT_INLINE bool x86_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
@@ -203,6 +210,7 @@ static const struct encoding encoding = {
     .leaf_paddr = x86_leaf_paddr,
     .leaf_flags = x86_leaf_flags,
     .table_paddr = x86_table_paddr,
+    .leaf_has_rights = x86_leaf_has_rights,
     .leaf_is_global = x86_leaf_is_global,
     .reshaped_attributes = x86_reshaped_attributes,
     .keep_recorded = x86_keep_recorded,
