@@ -361,6 +361,12 @@ static bool walk_out(void *arg, const struct pt_visit *visit)
     return true;
 }
 
+static bool is_fake(const struct pt_format *format)
+{
+    return format->operations == fake_8.operations || format->operations == fake_4.operations ||
+           format->operations == fake_8_strict.operations;
+}
+
 /* The whole table; returns the frames that it takes. */
 static size_t look_at_all(const struct run_of_fuzz *run, const struct side *side)
 {
@@ -371,7 +377,8 @@ static size_t look_at_all(const struct run_of_fuzz *run, const struct side *side
     REFUTE(walker.index != walker.all.count, "pt_walk: left out 0x%" PRIx64, walker.all.run[walker.index].where);
     REFUTE(walker.depth != 0, "pt_walk: entered more than it left");
     runs_end(&walker.all);
-    return walker.tables + format_root_frames(&run->format);
+    /* The roots of the fake formats are tiny. */
+    return walker.tables + (is_fake(&run->format) ? 1 : format_root_frames(&run->format));
 }
 
 static void look_at(const struct side *side, pt_vaddr vaddr)
@@ -422,12 +429,6 @@ static void flush_now(struct run_of_fuzz *run, struct side *side, bool ignore)
 #define X86_D UINT64_C(0x40)
 #define X86_PS UINT64_C(0x80)
 #define X86_ADDRESS UINT64_C(0x000ffffffffff000)
-
-static bool is_fake(const struct pt_format *format)
-{
-    return format->operations == fake_8.operations || format->operations == fake_4.operations ||
-           format->operations == fake_8_strict.operations;
-}
 
 /* Sets accessed, and dirty, as the MMU of the format does; returns what it has marked. */
 static pt_flags touch(struct run_of_fuzz *run, const struct side *side, pt_vaddr vaddr, bool write)
