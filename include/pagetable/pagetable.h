@@ -167,7 +167,7 @@ enum pt_status pt_count_tables(const struct page_table *pt, pt_vaddr vaddr, pt_p
 
 /**
  * A table with one region of `size` bytes takes no more frames than this, its root included, on formats
- * with tables of 4 KiB and entries of 8 bytes: to size a static pool with.
+ * with tables of 4 KiB and entries of 8 bytes: to size a static pool with. A root of 16 KiB takes three more.
  */
 #define PT_MAX_FRAMES(size)                                                                                            \
     (1 + (((size) >> 21) + 2) + (((size) >> 30) + 2) + (((size) >> 39) + 2) + (((size) >> 48) + 2))

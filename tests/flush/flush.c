@@ -23,7 +23,7 @@ static const struct flush_facts flush_facts[] = {
     {"pt_sv39", PT_OWES_FLUSH, false},
     {"pt_sv48", PT_OWES_FLUSH, false},
     {"pt_sv57", PT_OWES_FLUSH, false},
-    {"test_sv39_rva23", PT_OWES_FLUSH, false},
+    {"test_sv39_svpbmt", PT_OWES_FLUSH, false},
     {"test_sv39_c9xx", PT_OWES_FLUSH, false},
     {"pt_sv32", PT_OWES_FLUSH, false},
     {"pt_sv39x4", PT_OWES_FLUSH, false},

@@ -64,6 +64,13 @@ static struct entry_difference entry_differences[] = {
     {"riscv", "the reference has no GLOBAL: bit 5", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(5), EITHER, 0},
     {"riscv", "WRITE implies READ: W without R, which the reference writes, is reserved", 0, UINT64_MAX,
      PT_READ | PT_WRITE, PT_WRITE, 0, BIT(1), EITHER, 0},
+    {"riscv_xuantie", "the reference has no GLOBAL: bit 5", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(5), EITHER, 0},
+    {"riscv_xuantie", "WRITE implies READ: W without R, which the reference writes, is reserved", 0, UINT64_MAX,
+     PT_READ | PT_WRITE, PT_WRITE, 0, BIT(1), EITHER, 0},
+    {"riscv_xuantie", "the reference caches what is UNCACHED: bit 62", 0, UINT64_MAX, MEMORY, PT_UNCACHED, BIT(62), 0,
+     EITHER, 0},
+    {"riscv_xuantie", "the reference sets A and D, bits 6 and 7, which are the hardware's to set", 0, UINT64_MAX, 0, 0,
+     BIT(6) | BIT(7), 0, TRACKED, 0},
     {"loongarch64", "the reference has no GLOBAL: bit 6 of a small page", 0, PT_4K, PT_GLOBAL, PT_GLOBAL, 0, BIT(6),
      EITHER, 0},
     {"loongarch64", "the reference has no GLOBAL: bit 12 of a huge page, where bit 6 says huge", PT_4K, UINT64_MAX,
@@ -92,6 +99,9 @@ static struct back_difference back_differences[] = {
     {"x86_64", "the reference reads DEVICE as UNCACHED", PT_DEVICE, PT_DEVICE, 0},
     {"aarch64", "the reference reads no rights out of a page that it made without READ", PT_READ, 0, 0},
     {"riscv", "WRITE implies READ", PT_READ | PT_WRITE, PT_WRITE, 0},
+    {"riscv_xuantie", "WRITE implies READ", PT_READ | PT_WRITE, PT_WRITE, 0},
+    {"riscv_xuantie", "the reference forgets DEVICE", PT_DEVICE, PT_DEVICE, 0},
+    {"riscv_xuantie", "and UNCACHED", PT_UNCACHED, PT_UNCACHED, 0},
     {"loongarch64", "WRITE implies READ", PT_READ | PT_WRITE, PT_WRITE, 0},
 };
 
@@ -130,6 +140,11 @@ static struct decode_difference decode_differences[] = {
      TRACKED, 0},
     {"aarch64", "dirty waits in bit 56 while the page is not writable", 0, UINT64_MAX, BIT(56), BIT(56), 0, PT_DIRTY,
      TRACKED, 0},
+    {"riscv_xuantie", "the reference has no GLOBAL", 0, UINT64_MAX, BIT(5), BIT(5), 0, PT_GLOBAL, EITHER, 0},
+    {"riscv_xuantie", "the reference reads no memory type", 0, UINT64_MAX, UINT64_C(15) << 60, UINT64_C(10) << 60, 0,
+     PT_DEVICE, EITHER, 0},
+    {"riscv_xuantie", "the reference does not report A", 0, UINT64_MAX, BIT(6), BIT(6), 0, PT_ACCESSED, TRACKED, 0},
+    {"riscv_xuantie", "nor D", 0, UINT64_MAX, BIT(7), BIT(7), 0, PT_DIRTY, TRACKED, 0},
     {"riscv", "the reference does not report A", 0, UINT64_MAX, BIT(6), BIT(6), 0, PT_ACCESSED, TRACKED, 0},
     {"riscv", "nor D", 0, UINT64_MAX, BIT(7), BIT(7), 0, PT_DIRTY, TRACKED, 0},
 };
@@ -149,6 +164,12 @@ static const struct decode_freedom decode_freedoms[] = {
     {"x86_64", "PAT entry 1 is unused", 0, UINT64_MAX, BIT(3) | BIT(4), BIT(3), MEMORY},
     {"aarch64", "MAIR attributes 4 to 7 are unused", 0, UINT64_MAX, BIT(4), BIT(4), MEMORY},
     {"aarch64", "MAIR attribute 3 is unused", 0, UINT64_MAX, BIT(4) | BIT(3) | BIT(2), BIT(3) | BIT(2), MEMORY},
+    {"riscv_xuantie", "strong order, and not bufferable, cacheable or shareable", 0, UINT64_MAX, BIT(63) | BIT(61),
+     BIT(63), MEMORY},
+    {"riscv_xuantie", "the same", 0, UINT64_MAX, BIT(63) | BIT(62), BIT(63) | BIT(62), MEMORY},
+    {"riscv_xuantie", "the same", 0, UINT64_MAX, BIT(63) | BIT(60), BIT(63) | BIT(60), MEMORY},
+    {"riscv_xuantie", "memory that is not bufferable or not shareable", 0, UINT64_MAX, BIT(63) | BIT(61), 0, MEMORY},
+    {"riscv_xuantie", "the same", 0, UINT64_MAX, BIT(63) | BIT(60), 0, MEMORY},
     {"loongarch64", "memory access type 3 is reserved", 0, UINT64_MAX, BIT(5) | BIT(4), BIT(5) | BIT(4), MEMORY},
 };
 
@@ -178,6 +199,11 @@ static const struct leaf_form leaf_forms[] = {
      "the same; address bits below 2M", 0},
     {"riscv", PT_2M, BIT(0) | BIT(1) | BIT(2) | BIT(3), BIT(0) | BIT(3), 0x3ffffffff80000,
      (UINT64_C(0x3ff) << 54) | 0x7fc00, "the same; address bits below 2M", 0},
+    {"riscv_xuantie", PT_4K, BIT(0) | BIT(1), BIT(0) | BIT(1), 0x3ffffffffffc00, UINT64_C(0x3f) << 54, "reserved", 0},
+    {"riscv_xuantie", PT_4K, BIT(0) | BIT(1) | BIT(2) | BIT(3), BIT(0) | BIT(3), 0x3ffffffffffc00, UINT64_C(0x3f) << 54,
+     "reserved", 0},
+    {"riscv_xuantie", PT_2M, BIT(0) | BIT(1), BIT(0) | BIT(1), 0x3ffffffff80000, (UINT64_C(0x3f) << 54) | 0x7fc00,
+     "reserved; address bits below 2M", 0},
     {"loongarch64", PT_4K, BIT(0) | BIT(7), BIT(0) | BIT(7), 0xfffffffff000, (UINT64_C(0x1fff) << 48) | BIT(63),
      "address bits beyond 48; RPLV", 0},
     {"loongarch64", PT_2M, BIT(0) | BIT(6) | BIT(7), BIT(0) | BIT(6) | BIT(7), 0xffffffe00000,
@@ -192,10 +218,7 @@ static const struct {
     const char *data;
     uint64_t clear, set;
 } huge_forms[] = {
-    {"x86_64", 0, BIT(7)},
-    {"aarch64", BIT(1), 0},
-    {"riscv", 0, 0},
-    {"loongarch64", 0, BIT(6)},
+    {"x86_64", 0, BIT(7)}, {"aarch64", BIT(1), 0}, {"riscv", 0, 0}, {"riscv_xuantie", 0, 0}, {"loongarch64", 0, BIT(6)},
 };
 
 /* ---- The formats ------------------------------------------------------------------------------- */
@@ -205,7 +228,9 @@ static bool is_of_family(const struct pt_format *format, const char *data)
     const char *name = format_facts(format)->name;
 
     if (strcmp(data, "riscv") == 0)
-        return strncmp(name, "pt_sv", strlen("pt_sv")) == 0;
+        return strcmp(name, "pt_sv39") == 0 || strcmp(name, "pt_sv48") == 0 || strcmp(name, "pt_sv57") == 0;
+    if (strcmp(data, "riscv_xuantie") == 0)
+        return strcmp(name, "test_sv39_c9xx") == 0;
     return strcmp(name + strlen("pt_"), data) == 0;
 }
 
@@ -724,6 +749,18 @@ static void entries_of_riscv_are_the_reference_s(void **state)
     check_encoding("riscv");
 }
 
+static void entries_of_riscv_xuantie_are_the_reference_s(void **state)
+{
+    (void)state;
+    check_encoding("riscv_xuantie");
+}
+
+static void words_mean_on_riscv_xuantie_what_the_reference_reads(void **state)
+{
+    (void)state;
+    check_decoding("riscv_xuantie");
+}
+
 static void entries_of_loongarch64_are_the_reference_s(void **state)
 {
     (void)state;
@@ -760,6 +797,8 @@ int main(void)
         cmocka_unit_test(entries_of_x86_64_are_the_reference_s),
         cmocka_unit_test(entries_of_aarch64_are_the_reference_s),
         cmocka_unit_test(entries_of_riscv_are_the_reference_s),
+        cmocka_unit_test(entries_of_riscv_xuantie_are_the_reference_s),
+        cmocka_unit_test(words_mean_on_riscv_xuantie_what_the_reference_reads),
         cmocka_unit_test(entries_of_loongarch64_are_the_reference_s),
         cmocka_unit_test(words_mean_on_x86_64_what_the_reference_reads),
         cmocka_unit_test(words_mean_on_aarch64_what_the_reference_reads),

@@ -8,15 +8,13 @@
 #define NAME_OF(format) #format
 
 #ifndef PT_ONLY_FORMAT
-struct pt_format test_sv39_rva23, test_sv39_c9xx;
+struct pt_format test_sv39_svpbmt, test_sv39_c9xx;
 
 __attribute__((constructor)) static void fill_in_copies(void)
 {
-    test_sv39_rva23 = pt_sv39;
-    test_sv39_rva23.name = "Sv39, Svnapot, Svpbmt";
-    test_sv39_rva23.features |= PT_FEATURE_SVPBMT;
-    test_sv39_rva23.page_sizes |= PT_64K;
-    test_sv39_rva23.group_bits[0] = 4;
+    test_sv39_svpbmt = pt_sv39;
+    test_sv39_svpbmt.name = "Sv39, Svpbmt";
+    test_sv39_svpbmt.features |= PT_FEATURE_SVPBMT;
 
     test_sv39_c9xx = pt_sv39;
     test_sv39_c9xx.name = "Sv39, XuanTie C9xx";
@@ -36,18 +34,28 @@ static const struct format_facts facts[] = {
     {.name = "pt_x86_64",
      .execute_implies_read = true,
      .has_memory_types = true,
+     .memory_indices = 8,
      .entry_pa_bits = 52,
      .can_track_access = true},
     {.name = "pt_aarch64",
      .execute_implies_read = true,
      .has_memory_types = true,
+     .memory_indices = 8,
      .entry_pa_bits = 48,
      .can_track_access = true},
     {.name = "pt_sv39", .entry_pa_bits = 56, .can_track_access = true},
     {.name = "pt_sv48", .entry_pa_bits = 56, .can_track_access = true},
     {.name = "pt_sv57", .entry_pa_bits = 56, .can_track_access = true},
-    {.name = "test_sv39_rva23", .has_memory_types = true, .entry_pa_bits = 56, .can_track_access = true},
-    {.name = "test_sv39_c9xx", .has_memory_types = true, .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "test_sv39_svpbmt",
+     .has_memory_types = true,
+     .memory_indices = 3,
+     .entry_pa_bits = 56,
+     .can_track_access = true},
+    {.name = "test_sv39_c9xx",
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 56,
+     .can_track_access = true},
     {.name = "pt_sv32", .entry_bytes = 4, .entry_pa_bits = 34, .can_track_access = true},
     {.name = "pt_sv39x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
     {.name = "pt_sv48x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
@@ -58,7 +66,11 @@ static const struct format_facts facts[] = {
      .never_global = true,
      .entry_pa_bits = 34,
      .can_track_access = true},
-    {.name = "pt_loongarch64", .has_memory_types = true, .entry_pa_bits = 48, .no_table_at_zero = true},
+    {.name = "pt_loongarch64",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
 };
 
 const struct format_facts *format_facts(const struct pt_format *format)
@@ -233,7 +245,7 @@ pt_paddr format_some_paddr(const struct pt_format *format)
     uint64_t largest = format_largest(format);
 
     if (format->pa_bits <= 40)
-        return UINT64_C(1) << (format->pa_bits - 1);
+        return UINT64_C(1) << (format->pa_bits - 2);
     return largest > PT_512G ? largest : PT_512G;
 }
 

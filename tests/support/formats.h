@@ -18,6 +18,9 @@
     X(pt_aarch64, __VA_ARGS__), \
     X(pt_sv39, __VA_ARGS__), \
     X(pt_sv48, __VA_ARGS__), \
+    X(pt_sv57, __VA_ARGS__), \
+    X(test_sv39_svpbmt, __VA_ARGS__), \
+    X(test_sv39_c9xx, __VA_ARGS__), \
     X(pt_loongarch64, __VA_ARGS__)
 /* clang-format on */
 #endif
@@ -39,8 +42,8 @@
 
 #ifndef PT_ONLY_FORMAT
 /* Copies with features that a user would add, filled in before main. */
-extern struct pt_format test_sv39_rva23; /* Svnapot and Svpbmt, as the profile RVA23 has them */
-extern struct pt_format test_sv39_c9xx;  /* the memory types of XuanTie C9xx */
+extern struct pt_format test_sv39_svpbmt; /* memory types by Svpbmt */
+extern struct pt_format test_sv39_c9xx;   /* the memory types of XuanTie C9xx */
 #endif
 
 /** What a manual says of a format and its descriptor does not. */
@@ -52,6 +55,7 @@ struct format_facts {
     bool always_user;          /* PT_USER need not be asked for, and is always reported */
     bool never_global;         /* PT_GLOBAL means nothing, and is never reported */
     bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
+    uint8_t memory_indices;    /* how many indices a memory type can have */
     uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
     bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
     bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */

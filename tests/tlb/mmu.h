@@ -34,7 +34,7 @@ struct mmu_entry {
 struct mmu;
 
 struct mmu_arch {
-    const char *formats[4]; /* the names of the C objects: "pt_sv39" */
+    const char *formats[9]; /* the names of the C objects: "pt_sv39" */
 
     struct mmu_entry (*decode)(const struct mmu *mmu, uint64_t entry, unsigned level);
     /* The entry with what the hardware records when it uses a page, or a table on the way to it. */

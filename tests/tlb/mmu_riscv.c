@@ -1,22 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RISC-V: Sv39, Sv48, Sv57. The RISC-V Instruction Set Manual vol. II, "Supervisor-Level ISA": "Addressing and Memory
+ * RISC-V: Sv39, Sv48, Sv57, and Sv39x4, Sv48x4, Sv57x4 (a second stage: U must be set, G is reserved). The RISC-V Instruction Set Manual vol. II, "Supervisor-Level ISA": "Addressing and Memory
  * Protection", "Virtual Address Translation Process", "Supervisor Memory-Management Fence Instruction" (with an
- * address it reaches leaf entries only; entries that are not valid may be remembered, too).
+ * address it reaches leaf entries only; entries that are not valid may be remembered, too), "Svpbmt"; "Hypervisor
+ * Extension": "Guest Physical Address Translation"; XTheadMae (thead-extension-spec) for the memory types of C9xx.
  */
 #include "mmu.h"
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
 
+/* Svpbmt, bits 62:61: 0 as the physical address says, 1 not cached, 2 I/O. */
+static void add_pbmt(struct mmu_entry *found, uint64_t entry)
+{
+    uint64_t type = entry >> 61 & 3;
+
+    found->flags |= type == 1 ? PT_UNCACHED : type == 2 ? PT_DEVICE : 0;
+    if (type == 3)
+        found->wrong = "a memory type that is reserved";
+    else if (entry & BIT(63))
+        found->wrong = "N without Svnapot";
+}
+
+/* XTheadMae, bits 63 to 60: strong order, cacheable, bufferable, shareable. */
+static void add_mae(struct mmu_entry *found, uint64_t entry)
+{
+    bool strong = entry & BIT(63), cacheable = entry & BIT(62);
+
+    found->flags |= strong ? PT_DEVICE : cacheable ? 0 : PT_UNCACHED;
+    if (strong && cacheable)
+        found->wrong = "strong order of what is cached";
+    else if (!strong && !(entry & BIT(61)))
+        found->wrong = "memory that is not bufferable";
+    else if (entry & BITS(59, 54))
+        found->wrong = "reserved bits set (59 to 54)";
+}
+
 static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned level)
 {
     struct mmu_entry found = {.kind = MMU_NOTHING, .paddr = (entry & BITS(53, 10)) << 2};
+    bool guest = strstr(mmu->format->name, "x4") != NULL;
 
     if (!(entry & BIT(0)))
         return found;
-    if (entry & BITS(63, 54))
-        found.wrong = "reserved bits set (Svnapot, Svpbmt)";
     if (!(entry & (BIT(1) | BIT(2) | BIT(3)))) {
         found.kind = MMU_TABLE;
         if (level == mmu->format->levels - 1u)
@@ -25,6 +51,8 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
             found.wrong = "a table with reserved bits set (U, A, D)";
         else if (entry & BIT(5))
             found.wrong = "a table that makes all below it global";
+        else if (entry & BITS(63, 54))
+            found.wrong = "a table with reserved bits set (63 to 54)";
         return found;
     }
 
@@ -37,7 +65,20 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     if (mmu_records(mmu))
         found.flags |= (entry & BIT(6) ? PT_ACCESSED : 0) | (entry & BIT(7) ? PT_DIRTY : 0);
 
-    if ((entry & BIT(2)) && !(entry & BIT(1)))
+    if (mmu->format->features & PT_FEATURE_SVPBMT)
+        add_pbmt(&found, entry);
+    else if (mmu->format->features & PT_FEATURE_C9XX)
+        add_mae(&found, entry);
+    else if (entry & BITS(63, 61))
+        found.wrong = "reserved bits set (Svnapot, Svpbmt)";
+
+    if (entry & BITS(60, 54) && !(mmu->format->features & PT_FEATURE_C9XX))
+        found.wrong = "reserved bits set (60 to 54)";
+    else if (guest && !(entry & BIT(4)))
+        found.wrong = "a page of the guest that is not the user's";
+    else if (guest && (entry & BIT(5)))
+        found.wrong = "a page of the guest that is global";
+    else if ((entry & BIT(2)) && !(entry & BIT(1)))
         found.wrong = "writable and not readable";
     else if (found.paddr & (mmu_entry_size(mmu, level) - 1))
         found.wrong = "a misaligned superpage";
@@ -52,7 +93,8 @@ static uint64_t record(uint64_t entry, enum mmu_kind kind, bool write)
 }
 
 const struct mmu_arch mmu_riscv = {
-    .formats = {"pt_sv39", "pt_sv48", "pt_sv57"},
+    .formats = {"pt_sv39", "pt_sv48", "pt_sv57", "test_sv39_svpbmt", "test_sv39_c9xx", "pt_sv39x4", "pt_sv48x4",
+                "pt_sv57x4"},
     .decode = decode,
     .record = record,
     .remembers_nothing = true,

@@ -140,6 +140,12 @@ static void nothing_leads_here(void *arg, struct memory *memory, pt_paddr first)
     }
 }
 
+/* Tables that are left on the way to the last page, which build_a_forest maps. */
+static size_t way_to_the_last_page(const struct fixture *fixture)
+{
+    return fixture->format->levels - 1u;
+}
+
 static void retired_tables_are_unhooked_before_they_are_freed(void **state)
 {
     struct fixture *fixture = *state;
@@ -161,7 +167,8 @@ static void retired_tables_are_unhooked_before_they_are_freed(void **state)
     assert_true(memory_last_flush(fixture->memory)->tables_changed);
     /* the root, and the way to the last page */
     assert_int_equal(fixture->memory->taken,
-                     fixture->format->address_space == PT_EITHER_HALF ? 1u : fixture->format->levels);
+                     format_root_frames(fixture->format) +
+                         (fixture->format->address_space == PT_EITHER_HALF ? 0 : way_to_the_last_page(fixture)));
 }
 
 static void retired_tables_stay_until_the_flush(void **state)
@@ -313,10 +320,11 @@ static void a_huge_page_replaces_empty_tables(void **state)
         pt_flush(flush);
         assert_int_equal(fixture->memory->flush_count, 1);
         assert_true(memory_last_flush(fixture->memory)->tables_changed);
-        assert_int_equal(fixture->memory->taken, 1 + format_level_of(fixture->format, size));
+        assert_int_equal(fixture->memory->taken,
+                         format_root_frames(fixture->format) + format_level_of(fixture->format, size));
         assert_ok(pt_unmap_region(table, 0, unit(fixture), PT_SKIP_HOLES, flush));
         pt_flush(flush);
-        assert_int_equal(fixture->memory->taken, 1);
+        assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format));
     }
     assert_true(levels > 1);
 }
@@ -324,21 +332,22 @@ static void a_huge_page_replaces_empty_tables(void **state)
 static void tables_are_made_only_where_they_are_needed(void **state)
 {
     struct fixture *fixture = *state;
-    unsigned levels = fixture->format->levels;
+    size_t root = format_root_frames(fixture->format), way = fixture->format->levels - 1u;
+    pt_vaddr other = unit(fixture) > leaf_table(fixture) ? unit(fixture) : 2 * unit(fixture);
 
     assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
-    assert_int_equal(fixture->memory->taken, levels);
+    assert_int_equal(fixture->memory->taken, root + way);
     assert_ok(pt_map(&fixture->table, small(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    assert_int_equal(fixture->memory->taken, levels);
+    assert_int_equal(fixture->memory->taken, root + way);
     assert_ok(pt_map(&fixture->table, leaf_table(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    assert_int_equal(fixture->memory->taken, levels + 1u);
-    assert_ok(pt_map(&fixture->table, unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    assert_int_equal(fixture->memory->taken, 2 * levels);
+    assert_int_equal(fixture->memory->taken, root + way + 1);
+    assert_ok(pt_map(&fixture->table, other, PADDR, small(fixture), RW, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, root + 2 * way + 1);
     FOR_EACH_PAGE_SIZE(size, fixture->format) {
         size_t taken = fixture->memory->taken;
 
         assert_ok(pt_map(&fixture->table, 64 * unit(fixture) + size, PADDR, size, RW, &fixture->flush));
-        assert_true(fixture->memory->taken - taken <= levels - 1u);
+        assert_true(fixture->memory->taken - taken <= way);
     }
 }
 
@@ -350,6 +359,7 @@ static int at_zero_set_up(void **state)
 
     assert_non_null(fixture);
     fixture->format = *state;
+    fixture_paddr = format_some_paddr(fixture->format);
     fixture->memory = calloc(1, sizeof(*fixture->memory));
     assert_non_null(fixture->memory);
     memory_init(fixture->memory, 0, 256);
@@ -374,7 +384,7 @@ static void a_root_at_zero_is_a_root(void **state)
     assert_mapped(&fixture->table, 0, PADDR, small(fixture), RW);
     assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
     pt_flush(&fixture->flush);
-    assert_int_equal(fixture->memory->taken, 1);
+    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format));
     pt_destroy(&fixture->table);
     assert_int_equal(fixture->memory->taken, 0);
 }
@@ -412,7 +422,7 @@ static void a_table_at_zero_is_a_table(void **state)
         fixture->memory->on_alloc = NULL;
         assert_int_equal(countdown.calls, 0);
         assert_int_equal(memory_is_taken(fixture->memory, 0), !must_avoid);
-        assert_int_equal(fixture->memory->taken, fixture->format->levels);
+        assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + fixture->format->levels - 1);
         assert_mapped(table, 0, PADDR, page, RW);
         assert_ok(pt_map(table, page, PADDR, page, RW, flush));
         assert_ok(pt_map(table, leaf_table(fixture), PADDR, page, RW, flush));
@@ -421,7 +431,7 @@ static void a_table_at_zero_is_a_table(void **state)
                        PT_ALREADY_MAPPED);
         assert_ok(pt_unmap_region(table, 0, unit(fixture), PT_SKIP_HOLES, flush));
         pt_flush(flush);
-        assert_int_equal(fixture->memory->taken, 1);
+        assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format));
     }
     pt_destroy(table);
 }
@@ -468,10 +478,10 @@ static void a_retired_table_at_zero_is_given_back(void **state)
         assert_ok(pt_unmap_region(&fixture->table, 0, 3 * table_size, PT_SKIP_HOLES, &fixture->flush));
         pt_flush(&fixture->flush);
         assert_false(memory_is_taken(fixture->memory, 0));
-        assert_int_equal(fixture->memory->taken, fixture->format->levels);
+        assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + fixture->format->levels - 1);
         assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
         pt_flush(&fixture->flush);
-        assert_int_equal(fixture->memory->taken, 1);
+        assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format));
     }
     pt_destroy(&fixture->table);
 }
@@ -599,7 +609,7 @@ static void the_walk_stops_when_told(void **state)
     build_a_forest(fixture);
     assert_ok(pt_map(&fixture->table, 9 * unit(fixture), PADDR, leaf_table(fixture), RW, &fixture->flush));
     pt_walk(&fixture->table, SIZE_MAX, trace_pre, trace_post, all);
-    assert_true(all->count > 20);
+    assert_true(all->count >= 3 * fixture->format->levels);
     for (size_t n = 1; n <= all->count; n++) {
         part->count = 0;
         part->stop_after = n;
@@ -961,7 +971,8 @@ static void the_source_keeps_the_tables_it_lent(void **state)
     assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
     assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
     pt_flush(&fixture->flush);
-    assert_int_equal(fixture->memory->taken, 3); /* two roots and the lent table */
+    assert_int_equal(fixture->memory->taken,
+                     2 * format_root_frames(fixture->format) + 1); /* two roots and the lent table */
     assert_not_mapped(&copy.table, 0);
     assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
     assert_mapped(&copy.table, page, PADDR, page, RW);
@@ -1000,15 +1011,15 @@ static void missing_tables_come_from_the_source_s_handler(void **state)
     pt_flush_init(&flush, &table);
     memory_fail_after(&memory, 1);
     assert_status(pt_copy_from(&table, &fixture->table, 0, unit(fixture), &flush), PT_OK);
-    assert_int_equal(memory.taken, 1);
-    assert_int_equal(fixture->memory->taken, 2);
+    assert_int_equal(memory.taken, format_root_frames(fixture->format));
+    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + 1);
     memory_fail_after(fixture->memory, 1);
     assert_status(pt_copy_from(&table, &fixture->table, unit(fixture), unit(fixture), &flush), PT_NO_MEMORY);
     memory_fail_never(fixture->memory);
     pt_flush_ignore(&flush);
     pt_destroy(&table);
     memory_end(&memory);
-    assert_int_equal(fixture->memory->taken, 2);
+    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + 1);
 }
 
 /* A page as large as a root entry would take the place of the lent table. */
@@ -1103,7 +1114,7 @@ static void own_mappings_are_not_copied_over(void **state)
     pt_flush(&mine.flush);
     assert_int_equal(source->memory->flush_count, 1);
     assert_true(memory_last_flush(source->memory)->tables_changed);
-    assert_int_equal(source->memory->taken, 1 + source->format->levels);
+    assert_int_equal(source->memory->taken, 2 * format_root_frames(source->format) + source->format->levels - 1);
     copy.table = mine.table;
     copy.flush = mine.flush;
     copy_end(source, &copy);
@@ -1238,7 +1249,8 @@ static void a_whole_half_can_be_copied(void **state)
     assert_mapped(&copy.table, format_last_page(fixture->format, page), PADDR, page, RW | PT_GLOBAL);
     assert_ok(pt_map(&fixture->table, first, PADDR, page, RW, &fixture->flush));
     assert_mapped(&copy.table, first, PADDR, page, RW);
-    assert_int_equal(fixture->memory->taken, 2 + entries + 2 * (fixture->format->levels - 2u));
+    assert_int_equal(fixture->memory->taken,
+                     2 * format_root_frames(fixture->format) + entries + 2 * (fixture->format->levels - 2u));
     if (fixture->format->address_space != PT_EITHER_HALF)
         assert_ok(pt_map(&copy.table, 0, PADDR, page, RW, &copy.flush));
     copy_end(fixture, &copy);
