@@ -6,7 +6,7 @@ set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
-all=(x86_64 aarch64 riscv64-sv39 riscv64-sv48 loongarch64)
+all=(x86_64 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot loongarch64)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
 kilobytes=1024 # of output
@@ -28,9 +28,13 @@ describe()
     aarch64)
         machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
         ;;
-    riscv64-sv39 | riscv64-sv48)
+    riscv64-sv39 | riscv64-sv48 | riscv64-sv57)
         machine=(-M virt -cpu rv64 -bios none)
         options=(-DFORMAT="pt_${1#*-}")
+        ;;
+    riscv64-svnapot)
+        machine=(-M virt -cpu 'rv64,svnapot=on,svpbmt=on' -bios none)
+        options=(-DFORMAT=pt_sv39 -DVARIANT=SVNAPOT)
         ;;
     loongarch64)
         machine=(-M virt -cpu la464 -device pvpanic-pci -action panic=exit-failure)

@@ -62,6 +62,7 @@ supervisor:
     la t0, trap_entry
     csrw stvec, t0
     la sp, stack_top
+    call machine_set_up
     call kernel_main
 
 park:

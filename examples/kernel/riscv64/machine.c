@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's "virt" machine. Built once for each format: -DMACHINE_FORMAT=pt_sv48 -DMACHINE_NAME="riscv64-sv48". */
+/*
+ * QEMU's "virt" machine. Built once for each format: -DMACHINE_FORMAT=pt_sv48 -DMACHINE_NAME="riscv64-sv48"; with
+ * -DMACHINE_SVNAPOT, a copy of it with what a hart with Svnapot and Svpbmt has more.
+ */
 #include "machine.h"
 
 #include <pagetable/hw/riscv64.h>
@@ -12,7 +15,8 @@
 #define DEVICE_FLAGS (PT_READ | PT_WRITE | PT_DEVICE)
 
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &MACHINE_FORMAT;
+static struct pt_format format; /* MACHINE_FORMAT, and what this hart can do */
+const struct pt_format *const machine_format = &format;
 const struct machine_region machine_regions[] = {
     {"RAM", RAM, 256 * MIB, PT_READ | PT_WRITE},
     {"serial line", SERIAL, PT_4K, DEVICE_FLAGS},
@@ -51,6 +55,19 @@ _Noreturn void machine_exit(bool passed)
         __asm__ volatile("wfi");
 }
 
+/* boot.S, before kernel_main */
+void machine_set_up(void);
+
+void machine_set_up(void)
+{
+    format = MACHINE_FORMAT;
+#ifdef MACHINE_SVNAPOT
+    format.page_sizes |= PT_64K;
+    format.group_bits[0] = 4;
+    format.features |= PT_FEATURE_SVPBMT;
+#endif
+}
+
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 
 /* Only machine mode, boot.S, can write menvcfg. Under firmware it is SBI's FWFT that turns ADUE on. */
@@ -68,7 +85,8 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
     uint64_t satp;
 
     (void)upper; /* one root for both halves */
-    set_menvcfg(lower->format->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0);
+    set_menvcfg((lower->format->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0) |
+                (lower->format->features & PT_FEATURE_SVPBMT ? PT_RISCV_MENVCFG_PBMTE : 0));
     pt_hw_load_root(lower);
     __asm__ volatile("csrr %0, satp" : "=r"(satp));
     if (satp != pt_riscv_satp(lower, 0))
