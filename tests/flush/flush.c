@@ -20,6 +20,7 @@ struct flush_facts {
 static const struct flush_facts flush_facts[] = {
     {"pt_x86_64", PT_OWES_NOTHING, false},
     {"pt_aarch64", PT_OWES_BARRIER, true},
+    {"test_aarch64_4k_lpa2", PT_OWES_BARRIER, true},
     {"pt_sv39", PT_OWES_FLUSH, false},
     {"pt_sv48", PT_OWES_FLUSH, false},
     {"pt_sv57", PT_OWES_FLUSH, false},

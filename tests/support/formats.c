@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats.h"
 
+#include <pagetable/hw/aarch64.h>
+
 #include "memory.h"
 
 #define ITS_ADDRESS(format, unused) &(format)
-#define ITS_NAME(format, unused) NAME_OF(format)
+#define ITSELF(format, unused) {&(format), NAME_OF(format)}
 #define NAME_OF(format) #format
 
 #ifndef PT_ONLY_FORMAT
 struct pt_format test_sv39_svpbmt, test_sv39_c9xx;
+struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
+struct pt_format test_aarch64_4k_lpa2;
 
 __attribute__((constructor)) static void fill_in_copies(void)
 {
@@ -22,13 +26,26 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_sv39_c9xx.memory_index.normal = 7;   /* cacheable, bufferable, shareable */
     test_sv39_c9xx.memory_index.device = 10;  /* strong order, bufferable */
     test_sv39_c9xx.memory_index.uncached = 3; /* bufferable, shareable */
+
+    test_aarch64_4k_contiguous = pt_aarch64_contiguous(pt_aarch64);
+    test_aarch64_4k_contiguous.name = "AArch64 4K contiguous";
+    test_aarch64_16k_contiguous = pt_aarch64_contiguous(pt_aarch64_16k);
+    test_aarch64_16k_contiguous.name = "AArch64 16K contiguous";
+    test_aarch64_64k_contiguous = pt_aarch64_contiguous(pt_aarch64_64k);
+    test_aarch64_64k_contiguous.name = "AArch64 64K contiguous";
+    test_aarch64_4k_lpa2 = pt_aarch64_with_va_bits(pt_aarch64_4k_52, 48);
+    test_aarch64_4k_lpa2.name = "AArch64 4K, LPA2, 48-bit VA";
 }
 #endif
 
 const struct pt_format *const formats[] = {EACH_FORMAT(ITS_ADDRESS, )};
 const size_t formats_count = TESTS_COUNT(formats);
 
-static const char *const names[] = {EACH_FORMAT(ITS_NAME, )};
+/* What formats[] has, and the others. */
+static const struct {
+    const struct pt_format *format;
+    const char *name;
+} named[] = {EACH_FORMAT(ITSELF, ), EACH_OTHER_FORMAT(ITSELF, )};
 
 static const struct format_facts facts[] = {
     {.name = "pt_x86_64",
@@ -38,6 +55,68 @@ static const struct format_facts facts[] = {
      .entry_pa_bits = 52,
      .can_track_access = true},
     {.name = "pt_aarch64",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 48,
+     .can_track_access = true},
+    {.name = "pt_aarch64_16k",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 48,
+     .can_track_access = true},
+    {.name = "pt_aarch64_64k",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 48,
+     .can_track_access = true},
+    {.name = "pt_aarch64_4k_52",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "test_aarch64_4k_lpa2",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_aarch64_16k_52",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_aarch64_64k_52",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_aarch64_el2",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 48,
+     .always_user = true,
+     .never_global = true,
+     .can_track_access = true},
+    {.name = "test_aarch64_4k_contiguous",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 48,
+     .can_track_access = true},
+    {.name = "test_aarch64_16k_contiguous",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 48,
+     .can_track_access = true},
+    {.name = "test_aarch64_64k_contiguous",
      .execute_implies_read = true,
      .has_memory_types = true,
      .memory_indices = 8,
@@ -77,17 +156,17 @@ const struct format_facts *format_facts(const struct pt_format *format)
 {
     const char *name = NULL;
 
-    for (size_t i = 0; i < formats_count && !name; i++)
-        if (format == formats[i])
-            name = names[i];
+    for (size_t i = 0; i < TESTS_COUNT(named) && !name; i++)
+        if (format == named[i].format)
+            name = named[i].name;
     /* A copy: the facts are those of the format that it can be a copy of, or of its family. */
-    for (size_t i = 0; i < formats_count && !name; i++)
-        if (format->operations == formats[i]->operations && format->features == formats[i]->features &&
-            format->levels == formats[i]->levels)
-            name = names[i];
-    for (size_t i = 0; i < formats_count && !name; i++)
-        if (format->operations == formats[i]->operations)
-            name = names[i];
+    for (size_t i = 0; i < TESTS_COUNT(named) && !name; i++)
+        if (format->operations == named[i].format->operations && format->features == named[i].format->features &&
+            format->levels == named[i].format->levels)
+            name = named[i].name;
+    for (size_t i = 0; i < TESTS_COUNT(named) && !name; i++)
+        if (format->operations == named[i].format->operations)
+            name = named[i].name;
     for (size_t i = 0; name && i < TESTS_COUNT(facts); i++)
         if (strcmp(facts[i].name, name) == 0)
             return &facts[i];

@@ -11,17 +11,33 @@
 /* X(format, ...) for each format, with commas between. */
 #ifdef PT_ONLY_FORMAT
 #define EACH_FORMAT(X, ...) X(PT_ONLY_FORMAT, __VA_ARGS__)
+#define EACH_OTHER_FORMAT(X, ...)
 #else
 /* clang-format off */
 #define EACH_FORMAT(X, ...) \
     X(pt_x86_64, __VA_ARGS__), \
     X(pt_aarch64, __VA_ARGS__), \
+    X(test_aarch64_4k_lpa2, __VA_ARGS__), \
     X(pt_sv39, __VA_ARGS__), \
     X(pt_sv48, __VA_ARGS__), \
     X(pt_sv57, __VA_ARGS__), \
     X(test_sv39_svpbmt, __VA_ARGS__), \
     X(test_sv39_c9xx, __VA_ARGS__), \
     X(pt_loongarch64, __VA_ARGS__)
+/*
+ * Formats with tables of several frames, fewer than 104 root entries, pages of several entries, or without global pages:
+ * only the suites that use TESTS_OF_ALL_FORMATS are free of assumptions about these.
+ */
+#define EACH_OTHER_FORMAT(X, ...) \
+    X(pt_aarch64_el2, __VA_ARGS__), \
+    X(test_aarch64_4k_contiguous, __VA_ARGS__), \
+    X(pt_aarch64_16k, __VA_ARGS__), \
+    X(pt_aarch64_64k, __VA_ARGS__), \
+    X(pt_aarch64_4k_52, __VA_ARGS__), \
+    X(pt_aarch64_16k_52, __VA_ARGS__), \
+    X(pt_aarch64_64k_52, __VA_ARGS__), \
+    X(test_aarch64_16k_contiguous, __VA_ARGS__), \
+    X(test_aarch64_64k_contiguous, __VA_ARGS__),
 /* clang-format on */
 #endif
 
@@ -32,6 +48,9 @@
 #define TESTS_OF_EACH_FORMAT(test) EACH_FORMAT(TEST_OF_FORMAT, test, fixture_set_up, fixture_tear_down)
 /** The same with set-up and tear-down of one's own; the first gets the format (struct pt_format *) as its state. */
 #define TESTS_OF_EACH_FORMAT_WITH(test, set_up, tear_down) EACH_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down)
+/** The same with the other formats, too. */
+#define TESTS_OF_ALL_FORMATS(test)                                                                                     \
+    EACH_OTHER_FORMAT(TEST_OF_FORMAT, test, fixture_set_up, fixture_tear_down) TESTS_OF_EACH_FORMAT(test)
 #define TEST_OF_FORMAT(format, test, set_up, tear_down) TEST_OF_FORMAT_(format, test, set_up, tear_down)
 #define TEST_OF_FORMAT_(format, test, set_up, tear_down)                                                               \
     {.name = #test "(" #format ")",                                                                                    \
@@ -44,6 +63,9 @@
 /* Copies with features that a user would add, filled in before main. */
 extern struct pt_format test_sv39_svpbmt; /* memory types by Svpbmt */
 extern struct pt_format test_sv39_c9xx;   /* the memory types of XuanTie C9xx */
+/* The contiguous hint. */
+extern struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
+extern struct pt_format test_aarch64_4k_lpa2; /* 52-bit physical, 48-bit virtual addresses */
 #endif
 
 /** What a manual says of a format and its descriptor does not. */

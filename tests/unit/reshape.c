@@ -29,6 +29,7 @@ struct bit_facts {
 static const struct bit_facts bit_facts[] = {
     {"pt_x86_64", (BIT(4) - 1) << 59 | (BIT(6) - 1) << 52 | BIT(11) | BIT(10), BIT(5), BIT(6), 0, false},
     {"pt_aarch64", BIT(58) | BIT(57), BIT(10), 0, BIT(7), true},
+    {"test_aarch64_4k_lpa2", BIT(58) | BIT(57), BIT(10), 0, BIT(7), true},
     {"pt_sv39", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_sv48", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_sv57", BIT(9), BIT(6), BIT(7), 0, false},
