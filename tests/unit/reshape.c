@@ -741,6 +741,23 @@ static void collapse_goes_from_the_smallest_pages_to_the_largest(void **state)
     assert_refused(f, pt_collapse(&f->table, 0, format_lower_last(f->format) + 1, &f->flush), PT_OK);
 }
 
+struct joined {
+    struct fixture *f;
+    pt_vaddr vaddr;
+    pt_flags recorded;
+};
+
+/* In flush_tlb: whoever asks now, if there is a page, is told of what had been recorded before the call. */
+static void ask_for_records(void *arg, const struct pt_flush *flush)
+{
+    struct joined *joined = arg;
+    struct pt_mapping now;
+
+    (void)flush;
+    if (pt_query(&joined->f->table, joined->vaddr, &now) == PT_OK)
+        assert_hex_equal(now.flags & RECORDS, joined->recorded);
+}
+
 static void check_records_are_joined(struct fixture *f)
 {
     static const pt_flags marks[] = {0, PT_ACCESSED, PT_DIRTY, RECORDS};
@@ -757,7 +774,10 @@ static void check_records_are_joined(struct fixture *f)
             record(f->format, slot_at(f, vaddr + (i % 3) * (large / 2 - page), page), one);
             record(f->format, slot_at(f, vaddr + large - page, page), other);
             assert_ok(pt_protect_region(&f->table, vaddr, large, flags, 0, &f->flush));
+            f->memory->on_flush_arg = &(struct joined){f, vaddr, one | other};
+            f->memory->on_flush = ask_for_records;
             assert_ok(pt_collapse(&f->table, vaddr, large, &f->flush));
+            f->memory->on_flush = NULL;
             assert_mapped(&f->table, vaddr, PADDR, large, flags | one | other);
             assert_hex_equal(bits_at(f, vaddr, large),
                              bits_of_page(f->format, vaddr, PADDR, large, flags, one | other, 0));
