@@ -731,6 +731,11 @@ struct tally {
     size_t expanded, transitions, refused, without_memory, pairs, answers[PT_IN_USE + 1];
 };
 
+/* Of all variants. */
+static struct {
+    size_t states, expanded, transitions, without_memory, pairs;
+} in_all;
+
 static void start_from(struct start *start, size_t index)
 {
     unpack(states.keys + index * states.key_size, start->shapes);
@@ -872,6 +877,11 @@ static void try_all(const struct variant *variant)
            format.name, geometry.pages, operation_count, states.count, tally.expanded,
            complete ? "all there are, " : "", (unsigned)states.found[deep].depth, tally.transitions, tally.refused,
            tally.without_memory, tally.pairs);
+    in_all.states += states.count;
+    in_all.expanded += tally.expanded;
+    in_all.transitions += tally.transitions;
+    in_all.without_memory += tally.without_memory;
+    in_all.pairs += tally.pairs;
     machine_report = NULL;
     states_end();
 }
@@ -1550,7 +1560,11 @@ int main(void)
         cmocka_unit_test(tables_that_share),
         cmocka_unit_test(tables_that_share_three_levels),
     };
+    int failures;
 
     cmocka_set_test_filter(getenv("PT_EXHAUSTIVE_ONLY"));
-    return cmocka_run_group_tests_name("exhaustive", tests, NULL, NULL);
+    failures = cmocka_run_group_tests_name("exhaustive", tests, NULL, NULL);
+    printf("# in all: %zu states found, %zu gone on from, %zu transitions, %zu without memory, %zu pairs\n",
+           in_all.states, in_all.expanded, in_all.transitions, in_all.without_memory, in_all.pairs);
+    return failures;
 }

@@ -719,6 +719,8 @@ static void trace(const struct run_of_fuzz *run, const struct call *call, enum p
             call->side->flush.global ? " global" : "");
 }
 
+uint64_t fuzz_calls;
+
 static void try_call(struct run_of_fuzz *run, struct call *call)
 {
     struct side *side = call->side;
@@ -729,6 +731,7 @@ static void try_call(struct run_of_fuzz *run, struct call *call)
     enum pt_status status, expected, as_good, counted;
     struct runs old;
 
+    fuzz_calls++;
     run->calling = side;
     run->flush_count = run->meddled = run->meddled_in_vain = 0;
     count = count_first(call, &counted);

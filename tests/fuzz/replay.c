@@ -64,12 +64,14 @@ int main(int argc, char **argv)
 {
     uint64_t random_inputs = number_from_environment("PT_FUZZ_RANDOM", 20000);
     struct random random = {number_from_environment("PT_FUZZ_SEED", 1)};
+    uint64_t calls;
     int failures = 0;
 
     LLVMFuzzerInitialize(&argc, &argv);
     signal(SIGABRT, name_it);
     for (int i = 1; i < argc; i++)
         failures += replay(argv[i]);
+    calls = fuzz_calls;
     for (uint64_t i = 0; i < random_inputs; i++) {
         uint8_t bytes[LARGEST_INPUT];
         size_t size = (size_t)(16 + random_below(&random, 600));
@@ -79,6 +81,7 @@ int main(int argc, char **argv)
         snprintf(current, sizeof(current), "random input %llu", (unsigned long long)i);
         LLVMFuzzerTestOneInput(bytes, size);
     }
-    printf("%zu inputs replayed, %llu random ones\n", replayed, (unsigned long long)random_inputs);
+    printf("%zu inputs replayed, %llu calls judged; %llu random ones, %llu calls\n", replayed,
+           (unsigned long long)calls, (unsigned long long)random_inputs, (unsigned long long)(fuzz_calls - calls));
     return failures != 0 || replayed == 0;
 }

@@ -41,6 +41,11 @@ struct met {
     size_t splits, collapses, tables_counted;
 };
 
+/* In all runs together. */
+static struct {
+    uint64_t calls, refused;
+} judged;
+
 struct run {
     const struct pt_format *format;
     struct memory memory;
@@ -740,6 +745,8 @@ static void one_step(struct run *run)
     side->model.as_good = PT_OK;
     status = call_both(run, number, &answer);
     run->answers[status]++;
+    judged.calls++;
+    judged.refused += status != PT_OK;
 
     if (status == PT_NO_MEMORY && answer == PT_OK) {
         REQUIRE(run, number, short_of_memory && run->memory.attempts > attempts, "PT_NO_MEMORY without a reason");
@@ -864,5 +871,8 @@ int main(void)
         TESTS_OF_EACH_FORMAT_WITH(answers_and_translates_as_the_model_does, NULL, NULL),
     };
 
-    return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+    int failures = cmocka_run_group_tests_name("model", tests, NULL, NULL);
+
+    print_message("%" PRIu64 " calls judged, %" PRIu64 " of them refused\n", judged.calls, judged.refused);
+    return failures;
 }

@@ -5,6 +5,8 @@
 #define NOT_RIGHTS (PT_USER | PT_DEVICE | PT_UNCACHED | PT_GLOBAL)
 #define RECORDED (PT_ACCESSED | PT_DIRTY)
 
+size_t judge_calls, judge_moments;
+
 /* Whose moments they are: the hooks have no argument. */
 static struct judge *on_duty;
 
@@ -198,6 +200,7 @@ void pt_store_hook(void)
     if (!judge || !judge->watching)
         return;
     judge->moments_after++;
+    judge_moments++;
     /* What was recorded of the old frames is forgotten with the store that replaces or breaks the entry. */
     if (judge->call.kind == CALL_REMAP && !judge->call.stored)
         for (size_t i = 0; i < judge->watched_count; i++)
@@ -364,6 +367,7 @@ static bool in_call(const struct judge *judge, pt_vaddr vaddr)
 static void begin(struct judge *judge, enum call_kind kind, pt_vaddr first, pt_vaddr last)
 {
     judge->call = (struct call){.kind = kind, .first = first, .last = last};
+    judge_calls++;
     for (size_t i = 0; i < judge->watched_count; i++) {
         struct watched *at = &judge->watched[i];
         struct mmu_walk walk = mmu_walk_root(judge->mmu, &judge->mmu->root[0], at->vaddr);

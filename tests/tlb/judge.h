@@ -147,6 +147,9 @@ pt_flags judge_recorded(const struct judge *judge, pt_vaddr vaddr);
 /** The size of the page that holds vaddr; 0: none. */
 uint64_t judge_page_size(const struct judge *judge, pt_vaddr vaddr);
 
+/** What has been judged, in all tests together: calls, and stores after which everything was looked at. */
+extern size_t judge_calls, judge_moments;
+
 int run_directed_tests(void);
 int run_record_tests(void);
 int run_random_tests(void);

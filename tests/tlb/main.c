@@ -4,5 +4,8 @@
 
 int main(void)
 {
-    return run_directed_tests() + run_record_tests() + run_random_tests() > 0;
+    int failures = run_directed_tests() + run_record_tests() + run_random_tests();
+
+    print_message("%zu calls judged, in %zu moments\n", judge_calls, judge_moments);
+    return failures > 0;
 }

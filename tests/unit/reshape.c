@@ -767,6 +767,23 @@ static void collapse_goes_from_the_smallest_pages_to_the_largest(void **state)
     assert_refused(f, pt_collapse(&f->table, 0, format_lower_last(f->format) + 1, &f->flush), PT_OK);
 }
 
+struct joined {
+    struct fixture *f;
+    pt_vaddr vaddr;
+    pt_flags recorded;
+};
+
+/* In flush_tlb: whoever asks now, if there is a page, is told of what had been recorded before the call. */
+static void ask_for_records(void *arg, const struct pt_flush *flush)
+{
+    struct joined *joined = arg;
+    struct pt_mapping now;
+
+    (void)flush;
+    if (pt_query(&joined->f->table, joined->vaddr, &now) == PT_OK)
+        assert_hex_equal(now.flags & RECORDS, joined->recorded);
+}
+
 static void check_records_are_joined(struct fixture *f)
 {
     static const pt_flags marks[] = {0, PT_ACCESSED, PT_DIRTY, RECORDS};
@@ -783,7 +800,10 @@ static void check_records_are_joined(struct fixture *f)
             record(f->format, slot_at(f, vaddr + (i % 3) * (large / 2 - page), page), one);
             record(f->format, slot_at(f, vaddr + large - page, page), other);
             assert_ok(pt_protect_region(&f->table, vaddr, large, flags, 0, &f->flush));
+            f->memory->on_flush_arg = &(struct joined){f, vaddr, one | other};
+            f->memory->on_flush = ask_for_records;
             assert_ok(pt_collapse(&f->table, vaddr, large, &f->flush));
+            f->memory->on_flush = NULL;
             assert_mapped(&f->table, vaddr, PADDR, large, flags | one | other);
             assert_hex_equal(bits_at(f, vaddr, large),
                              bits_of_page(f->format, vaddr, PADDR, large, flags, one | other, 0));
@@ -1875,10 +1895,45 @@ static void clearing_one_mark_does_not_lose_the_other(void **state)
     with_tracking(*state, check_clear_beside_the_hardware);
 }
 
+/* Bits that are free for software, each by itself, whatever becomes of the page's rights. */
+static void check_software_bits(struct fixture *f)
+{
+    static const pt_flags sets[] = {RW, PT_READ, 0, RW | PT_USER | PT_GLOBAL, RW | PT_DEVICE};
+    const uint64_t software = facts_of(f->format)->software;
+    const pt_vaddr vaddr = place(f, 1);
+
+    FOR_EACH_PAGE_SIZE(page, f->format) {
+        for (uint64_t bit = 1; bit != 0; bit <<= 1) {
+            if (!(software & bit))
+                continue;
+            make_page(f, vaddr, 2 * page, page, RW, 0, bit);
+            for (size_t i = 0; i < 2 * TESTS_COUNT(sets); i++) {
+                const pt_flags flags = sets[i % TESTS_COUNT(sets)];
+
+                if (i % 2 == 0)
+                    assert_ok(pt_protect(&f->table, vaddr, flags, NULL, &f->flush));
+                else
+                    assert_ok(pt_protect_region(&f->table, vaddr, page, flags, 0, &f->flush));
+                assert_hex_equal(bits_at(f, vaddr, page) & software, bit);
+                assert_mapped(&f->table, vaddr, 2 * page, page, format_reads_back(f->format, flags));
+            }
+            assert_ok(pt_remap(&f->table, vaddr, 3 * page, RW, NULL, &f->flush));
+            assert_hex_equal(bits_at(f, vaddr, page) & software, 0);
+            clear(f);
+        }
+    }
+}
+
+static void what_software_keeps_in_an_entry_survives_protect_but_not_remap(void **state)
+{
+    with_variants(*state, check_software_bits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTS_OF_EACH_FORMAT(split_keeps_translation_flags_and_records_and_collapse_is_its_inverse),
+        TESTS_OF_EACH_FORMAT(what_software_keeps_in_an_entry_survives_protect_but_not_remap),
         TESTS_OF_EACH_FORMAT(split_and_collapse_keep_every_bit_of_the_address),
         TESTS_OF_EACH_FORMAT(split_leaves_its_neighbours_alone),
         TESTS_OF_EACH_FORMAT(what_is_recorded_during_a_split_is_not_lost),
