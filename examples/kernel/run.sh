@@ -6,7 +6,8 @@ set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
-all=(x86_64 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot loongarch64)
+all=(x86_64 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
+    riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
 kilobytes=1024 # of output
@@ -31,6 +32,10 @@ describe()
     riscv64-sv39 | riscv64-sv48 | riscv64-sv57)
         machine=(-M virt -cpu rv64 -bios none)
         options=(-DFORMAT="pt_${1#*-}")
+        ;;
+    riscv64-sv39x4 | riscv64-sv48x4 | riscv64-sv57x4)
+        machine=(-M virt -cpu rv64 -bios none)
+        options=(-DFORMAT="pt_${1#*-}" -DVARIANT=GUEST)
         ;;
     riscv64-svnapot)
         machine=(-M virt -cpu 'rv64,svnapot=on,svpbmt=on' -bios none)

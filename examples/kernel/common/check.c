@@ -7,12 +7,12 @@ pt_vaddr window(const struct kernel *kernel, unsigned half)
 {
     pt_vaddr quarter = UINT64_C(1) << (kernel->table.format->va_bits - 2);
 
-    return half == 0 ? quarter : 0 - quarter;
+    return half == 0 ? quarter : kernel_end_of_addresses() - quarter;
 }
 
 const char *half_name(pt_vaddr vaddr)
 {
-    return vaddr >> 63 == 0 ? "lower half" : "upper half";
+    return kernel_is_upper(vaddr) ? "upper half" : "lower half";
 }
 
 void must(enum pt_status status, const char *call)
@@ -74,6 +74,10 @@ uint64_t page_size_at(const struct page_table *table, pt_vaddr vaddr)
 void drop_tlb(void)
 {
     pt_hw_invalidate_begin();
+#ifdef PT_HW_HAS_SECOND_STAGE
+    if (kernel_is_hypervisor())
+        pt_hw_invalidate_guest(PT_NO_ASID);
+#endif
     pt_hw_invalidate_all();
     pt_hw_invalidate_end();
 }

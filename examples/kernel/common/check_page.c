@@ -77,7 +77,8 @@ static void check_protect_page(struct kernel *kernel, pt_vaddr vaddr)
     protect_page(kernel, vaddr, 0);
     check(faults(ACCESS_READ, probe) && faults(ACCESS_WRITE, probe), "no access: read and write fault at %lx", probe);
     must(pt_query(kernel_table(kernel, vaddr), probe, &mapping), "pt_query");
-    check(mapping.paddr == frame + OFFSET && mapping.page_size == PT_4K && (mapping.flags & PT_ALL_FLAGS) == 0,
+    check(mapping.paddr == frame + OFFSET && mapping.page_size == PT_4K &&
+              (mapping.flags & (PT_READ | PT_WRITE | PT_EXECUTE)) == 0,
           "... and the library still knows the frame at %lx", frame);
     protect_page(kernel, vaddr, PT_READ | PT_WRITE);
     check(reads(probe, MARK_A), "back from no access");

@@ -50,10 +50,15 @@ static uint64_t random_size(void)
     return sizes & (0 - sizes);
 }
 
-/* An address space that is sign-extended from its highest bit has two halves, others have two of it. */
+/* Where each half has a root of its own, both have all bits. */
 static uint64_t half_size(void)
 {
-    return UINT64_C(1) << (machine_format->va_bits - (machine_format->address_space == PT_SIGN_EXTENDED ? 1u : 0u));
+    return UINT64_C(1) << (machine_format->va_bits - (machine_format->address_space == PT_EITHER_HALF ? 0u : 1u));
+}
+
+static pt_vaddr upper_half(void)
+{
+    return kernel_end_of_addresses() - half_size();
 }
 
 static pt_vaddr random_vaddr(uint64_t page_size)
@@ -67,7 +72,7 @@ static pt_vaddr random_vaddr(uint64_t page_size)
 
         return vaddr;
     }
-    return random_once_in(&test.random, 2) ? offset : offset - half_size();
+    return random_once_in(&test.random, 2) ? offset : upper_half() + offset;
 }
 
 /* Tagged memory; any at all every second time, where the walker can be asked without an access. */
@@ -135,6 +140,8 @@ static bool has_rights(pt_flags flags, pt_flags wanted)
 
     if ((wanted & rights) != 0 && (flags & PT_READ) != 0)
         wanted |= PT_READ;
+    if (kernel_is_hypervisor())
+        wanted = (wanted | PT_USER) & ~PT_GLOBAL;
     return ((flags ^ wanted) & (rights | PT_USER | PT_GLOBAL)) == 0;
 }
 
@@ -320,9 +327,8 @@ static void compare_holes(void)
 
     for (size_t i = 0; i < test.count; i++) {
         pt_vaddr vaddr = test.pages[i].vaddr + test.pages[i].size;
-        pt_vaddr half = UINT64_C(1) << 63;
 
-        if ((vaddr & half) == (test.pages[i].vaddr & half) && !is_taken(vaddr, 8) &&
+        if (kernel_is_upper(vaddr) == kernel_is_upper(test.pages[i].vaddr) && !is_taken(vaddr, 8) &&
             pt_query(kernel_table(test.kernel, vaddr), vaddr, NULL) != PT_BAD_ADDRESS) {
             compare_hole(vaddr, "hole");
             holes++;
@@ -340,7 +346,7 @@ static void unmap_lower(void)
         const struct page *page = &test.pages[i];
         struct pt_mapping old;
 
-        if (page->vaddr >> 63 != 0)
+        if (kernel_is_upper(page->vaddr))
             continue;
         look_before(page);
         must(pt_unmap(kernel_table(test.kernel, page->vaddr), page->vaddr + random_offset(page), &old,
@@ -353,7 +359,7 @@ static void unmap_lower(void)
     }
     flush_and_look(false, "unmap");
     for (size_t i = 0; i < test.count; i++)
-        if (test.pages[i].vaddr >> 63 == 0)
+        if (!kernel_is_upper(test.pages[i].vaddr))
             compare_hole(test.pages[i].vaddr + random_offset(&test.pages[i]), "unmap");
     check(unmapped > 0, "%lu unmapped one by one, none translates", unmapped);
 }
@@ -362,31 +368,31 @@ static bool count_upper_table(void *arg, const struct pt_visit *visit)
 {
     size_t *tables = arg;
 
-    if (!visit->is_leaf && visit->vaddr >> 63 != 0)
+    if (!visit->is_leaf && kernel_is_upper(visit->vaddr))
         ++*tables;
     return true;
 }
 
-/* The upper half by one call, which ends at 2^64 and retires every table below the root. */
+/* The upper half by one call, which ends at the last address and retires every table below the root. */
 static void unmap_upper(void)
 {
     pt_vaddr size = half_size();
-    struct page_table *table = kernel_table(test.kernel, 0 - size);
+    struct page_table *table = kernel_table(test.kernel, upper_half());
     size_t tables = 0, before;
 
     for (size_t i = 0; i < test.count && test.owed < CHANGES; i++)
-        if (test.pages[i].vaddr >> 63 != 0) {
+        if (kernel_is_upper(test.pages[i].vaddr)) {
             look_before(&test.pages[i]);
             test.owed++;
         }
     pt_walk(table, SIZE_MAX, count_upper_table, NULL, &tables);
     before = test.kernel->pool.free;
-    must(pt_unmap_region(table, 0 - size, size, PT_SKIP_HOLES, flush_of(0 - size)), "pt_unmap_region");
+    must(pt_unmap_region(table, upper_half(), size, PT_SKIP_HOLES, flush_of(upper_half())), "pt_unmap_region");
     if (test.kernel->pool.free != before)
         check(false, "unmap: tables were freed before the flush");
     flush_and_look(false, "unmap");
     for (size_t i = 0; i < test.count; i++)
-        if (test.pages[i].vaddr >> 63 != 0)
+        if (kernel_is_upper(test.pages[i].vaddr))
             compare_hole(test.pages[i].vaddr + random_offset(&test.pages[i]), "unmap");
     check(test.kernel->pool.free - before == tables,
           "the upper half unmapped at once, none translates, %lu tables came back", tables);

@@ -28,10 +28,30 @@ static inline bool kernel_has_two_roots(const struct kernel *kernel)
     return kernel->table.format->address_space == PT_EITHER_HALF;
 }
 
+/* Whether vaddr is in the upper half of all addresses. */
+static inline bool kernel_is_upper(pt_vaddr vaddr)
+{
+    unsigned highest = machine_format->address_space == PT_ZERO_EXTENDED ? machine_format->va_bits - 1u : 63;
+
+    return (vaddr >> highest & 1) != 0;
+}
+
+/* Behind the last address; 0 where that is 2^64. */
+static inline pt_vaddr kernel_end_of_addresses(void)
+{
+    return machine_format->address_space == PT_ZERO_EXTENDED ? UINT64_C(1) << machine_format->va_bits : 0;
+}
+
+/* Whether the table is one that a hypervisor gives to a guest, which sees no privilege and no global pages in it. */
+static inline bool kernel_is_hypervisor(void)
+{
+    return (machine_format->features & PT_FEATURE_SECOND_STAGE) != 0;
+}
+
 /* The table in which vaddr is mapped. */
 static inline struct page_table *kernel_table(struct kernel *kernel, pt_vaddr vaddr)
 {
-    return kernel_has_two_roots(kernel) && vaddr >> 63 != 0 ? &kernel->high : &kernel->table;
+    return kernel_has_two_roots(kernel) && kernel_is_upper(vaddr) ? &kernel->high : &kernel->table;
 }
 
 /* Where the kernel reads and writes physical memory, and the way back. */

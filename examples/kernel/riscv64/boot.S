@@ -175,4 +175,27 @@ probe_execute:
     jalr ra, (a0)
     probe_end
 
+/*
+ * The same of a guest, by the instructions of the hypervisor extension, as its assembler would write them. An
+ * executable page is not called: HLVX asks for the right alone.
+ */
+    .globl probe_guest_read
+probe_guest_read:
+    probe_begin
+    .insn r 0x73, 4, 0x36, t0, a0, x0 /* hlv.d t0, (a0) */
+    sd t0, (a1)
+    probe_end
+
+    .globl probe_guest_write
+probe_guest_write:
+    probe_begin
+    .insn r 0x73, 4, 0x37, x0, a0, a1 /* hsv.d a1, (a0) */
+    probe_end
+
+    .globl probe_guest_execute
+probe_guest_execute:
+    probe_begin
+    .insn r 0x73, 4, 0x34, t0, a0, x3 /* hlvx.wu t0, (a0) */
+    probe_end
+
     .section .note.GNU-stack, "", @progbits

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * QEMU's "virt" machine. Built once for each format: -DMACHINE_FORMAT=pt_sv48 -DMACHINE_NAME="riscv64-sv48"; with
- * -DMACHINE_SVNAPOT, a copy of it with what a hart with Svnapot and Svpbmt has more.
+ * -DMACHINE_SVNAPOT, a copy of it with what a hart with Svnapot and Svpbmt has more. With -DMACHINE_GUEST the format is
+ * that of a second stage: the kernel runs as a hypervisor, without translation, and accesses memory as its guest would,
+ * a guest without tables of its own (HLV, HLVX, HSV).
  */
-#include "machine.h"
+#include "console.h"
+#include "kernel.h"
 
 #include <pagetable/hw/riscv64.h>
 
@@ -26,7 +29,11 @@ const struct machine_region machine_regions[] = {
 const uintptr_t machine_linear_offset = 0;
 const uint32_t machine_return_instruction = 0x00008067; /* jalr zero, 0(ra) */
 const bool machine_shows_no_execute = true;
+#ifdef MACHINE_GUEST
+const bool machine_guards_user_pages = false;
+#else
 const bool machine_guards_user_pages = true;
+#endif
 const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
 const bool machine_has_asids = true;
@@ -60,13 +67,25 @@ void machine_set_up(void);
 
 void machine_set_up(void)
 {
+    static _Alignas(4096) unsigned char frame[4096];
+    const struct pt_format *widest;
+
     format = MACHINE_FORMAT;
+    widest = kernel_is_hypervisor() ? pt_riscv_detect_guest() : pt_riscv_detect(frame);
+    print("this hart has up to %s\n", widest ? widest->name : "no translation");
+    if (!widest || widest->levels < format.levels)
+        kernel_panic("format, the hart does not have it", 0, 0, 0);
 #ifdef MACHINE_SVNAPOT
     format.page_sizes |= PT_64K;
     format.group_bits[0] = 4;
     format.features |= PT_FEATURE_SVPBMT;
 #endif
 }
+
+/* Of the hypervisor extension, by number: assemblers know the names only with it. */
+#define VSATP "0x280"
+#define HGATP "0x680"
+#define HTVAL "0x643"
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 
@@ -82,11 +101,19 @@ static void set_menvcfg(uint64_t menvcfg)
 
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
-    uint64_t satp;
+    uint64_t satp, hgatp;
 
     (void)upper; /* one root for both halves */
     set_menvcfg((lower->format->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0) |
                 (lower->format->features & PT_FEATURE_SVPBMT ? PT_RISCV_MENVCFG_PBMTE : 0));
+    if (kernel_is_hypervisor()) {
+        __asm__ volatile("csrw " VSATP ", zero" : : : "memory");
+        pt_hw_load_guest_root(lower);
+        __asm__ volatile("csrr %0, " HGATP : "=r"(hgatp));
+        if (hgatp != pt_riscv_hgatp(lower, 0))
+            kernel_panic("hgatp, the hart does not have this mode", hgatp, 0, 0);
+        return;
+    }
     pt_hw_load_root(lower);
     __asm__ volatile("csrr %0, satp" : "=r"(satp));
     if (satp != pt_riscv_satp(lower, 0))
@@ -95,17 +122,24 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
 
 void machine_load_root(const struct page_table *lower)
 {
+    uint64_t asid = lower->asid == PT_NO_ASID ? 0 : lower->asid;
+
     /* Not pt_hw_load_root, which forgets everything. */
-    __asm__ volatile("csrw satp, %0"
-                     :
-                     : "r"(pt_riscv_satp(lower, lower->asid == PT_NO_ASID ? 0 : lower->asid))
-                     : "memory");
+    if (kernel_is_hypervisor())
+        __asm__ volatile("csrw " HGATP ", %0" : : "r"(pt_riscv_hgatp(lower, asid)) : "memory");
+    else
+        __asm__ volatile("csrw satp, %0" : : "r"(pt_riscv_satp(lower, asid)) : "memory");
 }
 
 void machine_disable_mmu(void)
 {
-    __asm__ volatile("csrw satp, zero" : : : "memory");
-    pt_hw_invalidate_all();
+    if (kernel_is_hypervisor()) {
+        __asm__ volatile("csrw " HGATP ", zero" : : : "memory");
+        pt_hw_invalidate_guest(PT_NO_ASID);
+    } else {
+        __asm__ volatile("csrw satp, zero" : : : "memory");
+        pt_hw_invalidate_all();
+    }
 }
 
 /* ---- Traps and accesses ------------------------------------------------------------------------ */
@@ -113,11 +147,16 @@ void machine_disable_mmu(void)
 #define CAUSE_FETCH_PAGE_FAULT 12
 #define CAUSE_LOAD_PAGE_FAULT 13
 #define CAUSE_STORE_PAGE_FAULT 15
+#define CAUSE_LOAD_GUEST_PAGE_FAULT 21
+#define CAUSE_STORE_GUEST_PAGE_FAULT 23
 
 /* boot.S */
 int probe_read(pt_vaddr vaddr, uint64_t *value);
 int probe_write(pt_vaddr vaddr, uint64_t value);
 int probe_execute(pt_vaddr vaddr);
+int probe_guest_read(pt_vaddr vaddr, uint64_t *value);
+int probe_guest_write(pt_vaddr vaddr, uint64_t value);
+int probe_guest_execute(pt_vaddr vaddr);
 
 void machine_trap(void); /* what boot.S calls */
 
@@ -131,8 +170,14 @@ void machine_trap(void)
     __asm__ volatile("csrr %0, scause" : "=r"(cause));
     __asm__ volatile("csrr %0, sepc" : "=r"(pc));
     __asm__ volatile("csrr %0, stval" : "=r"(vaddr));
-    if (probe_resume == 0 ||
-        (cause != CAUSE_FETCH_PAGE_FAULT && cause != CAUSE_LOAD_PAGE_FAULT && cause != CAUSE_STORE_PAGE_FAULT))
+    if (kernel_is_hypervisor() && (cause == CAUSE_LOAD_GUEST_PAGE_FAULT || cause == CAUSE_STORE_GUEST_PAGE_FAULT)) {
+        uint64_t guest_page; /* in which the guest's physical address is: the same here */
+
+        __asm__ volatile("csrr %0, " HTVAL : "=r"(guest_page));
+        if (probe_resume == 0 || guest_page != vaddr >> 2)
+            kernel_panic("htval", guest_page, pc, vaddr);
+    } else if (probe_resume == 0 ||
+               (cause != CAUSE_FETCH_PAGE_FAULT && cause != CAUSE_LOAD_PAGE_FAULT && cause != CAUSE_STORE_PAGE_FAULT))
         kernel_panic("trap", cause, pc, vaddr);
     probe_fault = vaddr;
     __asm__ volatile("csrw sepc, %0" : : "r"(probe_resume));
@@ -140,14 +185,15 @@ void machine_trap(void)
 
 struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
 {
+    bool guest = kernel_is_hypervisor();
     int faulted;
 
     if (access == ACCESS_READ)
-        faulted = probe_read(vaddr, value);
+        faulted = guest ? probe_guest_read(vaddr, value) : probe_read(vaddr, value);
     else if (access == ACCESS_WRITE)
-        faulted = probe_write(vaddr, *value);
+        faulted = guest ? probe_guest_write(vaddr, *value) : probe_write(vaddr, *value);
     else
-        faulted = probe_execute(vaddr);
+        faulted = guest ? probe_guest_execute(vaddr) : probe_execute(vaddr);
     return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
 }
 
@@ -161,7 +207,7 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     int faulted;
 
     __asm__ volatile("csrs sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory"); /* user pages count, too */
-    faulted = probe_read(vaddr, paddr);
+    faulted = kernel_is_hypervisor() ? probe_guest_read(vaddr, paddr) : probe_read(vaddr, paddr);
     __asm__ volatile("csrc sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory");
     return faulted == 0;
 }
