@@ -39,7 +39,6 @@ static bool cpu_must_break(const struct pt_format *format, pt_entry from, pt_ent
 static const struct encoding encoding = {
     FAKE_ENCODING,
     .entry_size = 8,
-    .paddr_mask = WIDE_ADDRESS,
     .retired_mark = LINK | (0xa0 | (7 - LINK)) << 56,
     .must_break = cpu_must_break,
     .invalidate = cpu_invalidate,
