@@ -139,8 +139,12 @@ extern const struct pt_format pt_sv39x4;
 extern const struct pt_format pt_sv48x4;
 extern const struct pt_format pt_sv57x4;
 extern const struct pt_format pt_sv32x4;
-/** LoongArch64, 4 levels of 9 bits, 4K base pages. LoongArch Reference Manual vol. 1, 5.4. */
-extern const struct pt_format pt_loongarch64;
+/**
+ * LoongArch64, one root for both halves: 4K base pages with 4 levels (48-bit addresses) and 3 (39-bit), 16K (47-bit)
+ * and 64K (48-bit) with 3. LoongArch Reference Manual vol. 1, 5.4. A page of an upper level takes a TLB entry of two
+ * pages of half its size, which CPUs do not have without limit (PRCFG2): see pt_loongarch64_detect.
+ */
+extern const struct pt_format pt_loongarch64, pt_loongarch64_3level, pt_loongarch64_16k, pt_loongarch64_64k;
 /**
  * ARMv7-A short descriptors: 4K, 64K, 1M and 16M pages; the root is 16 KiB. Tables of 1 KiB share frames. For TTBR0
  * with TTBCR.N, copy it and take N from va_bits. Arm ARM v7 (DDI 0406C) B3.5.

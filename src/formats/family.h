@@ -31,6 +31,9 @@
 #define PT_FAMILY_OF_pt_sv32 PT_FAMILY_RISCV32
 #define PT_FAMILY_OF_pt_sv32x4 PT_FAMILY_RISCV32
 #define PT_FAMILY_OF_pt_loongarch64 PT_FAMILY_LOONGARCH
+#define PT_FAMILY_OF_pt_loongarch64_3level PT_FAMILY_LOONGARCH
+#define PT_FAMILY_OF_pt_loongarch64_16k PT_FAMILY_LOONGARCH
+#define PT_FAMILY_OF_pt_loongarch64_64k PT_FAMILY_LOONGARCH
 #define PT_FAMILY_OF_pt_armv7_short PT_FAMILY_ARMV7_SHORT
 
 #define PT_CONCATENATE_(a, b) a##b

@@ -32,6 +32,9 @@ static const struct flush_facts flush_facts[] = {
     {"pt_sv57x4", PT_OWES_FLUSH, false},
     {"pt_sv32x4", PT_OWES_FLUSH, false},
     {"pt_loongarch64", PT_OWES_FLUSH, false},
+    {"pt_loongarch64_3level", PT_OWES_FLUSH, false},
+    {"pt_loongarch64_16k", PT_OWES_FLUSH, false},
+    {"pt_loongarch64_64k", PT_OWES_FLUSH, false},
 };
 /* clang-format on */
 

@@ -150,6 +150,21 @@ static const struct format_facts facts[] = {
      .memory_indices = 4,
      .entry_pa_bits = 48,
      .no_table_at_zero = true},
+    {.name = "pt_loongarch64_3level",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
+    {.name = "pt_loongarch64_16k",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
+    {.name = "pt_loongarch64_64k",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
 };
 
 const struct format_facts *format_facts(const struct pt_format *format)

@@ -23,6 +23,7 @@
     X(pt_sv57, __VA_ARGS__), \
     X(test_sv39_svpbmt, __VA_ARGS__), \
     X(test_sv39_c9xx, __VA_ARGS__), \
+    X(pt_loongarch64_3level, __VA_ARGS__), \
     X(pt_loongarch64, __VA_ARGS__)
 /*
  * Formats with tables of several frames, fewer than 104 root entries, pages of several entries, or without global pages:

@@ -41,6 +41,9 @@ static const struct bit_facts bit_facts[] = {
     {"pt_sv57x4", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_sv32x4", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_loongarch64", 0, 0, 0, 0, false},
+    {"pt_loongarch64_3level", 0, 0, 0, 0, false},
+    {"pt_loongarch64_16k", 0, 0, 0, 0, false},
+    {"pt_loongarch64_64k", 0, 0, 0, 0, false},
 };
 
 static const struct bit_facts *facts_of(const struct pt_format *format)

@@ -150,6 +150,9 @@ static const struct bit_facts bit_facts[] = {
     {.name = "pt_sv57x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
     {.name = "pt_sv32x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
     {.name = "pt_loongarch64", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
+    {.name = "pt_loongarch64_3level", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
+    {.name = "pt_loongarch64_16k", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
+    {.name = "pt_loongarch64_64k", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
 };
 
 static const struct bit_facts *facts_of(const struct pt_format *format)
@@ -680,6 +683,9 @@ static const struct index_facts index_facts[] = {
     {"pt_x86_64", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
     {"pt_aarch64", {BIT(2), BIT(3), BIT(4)}, {BIT(2), BIT(3), BIT(4)}},
     {"pt_loongarch64", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
+    {"pt_loongarch64_3level", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
+    {"pt_loongarch64_16k", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
+    {"pt_loongarch64_64k", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
 };
 
 /** A kernel may set up its PAT, MAIR or whatever it is called as it likes: any three indices do. */
