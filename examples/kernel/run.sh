@@ -7,7 +7,7 @@ set -u -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
 all=(x86_64 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
-    riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64)
+    riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
 kilobytes=1024 # of output
@@ -42,6 +42,10 @@ describe()
         options=(-DFORMAT=pt_sv39 -DVARIANT=SVNAPOT)
         ;;
     loongarch64)
+        machine=(-M virt -cpu la464 -device pvpanic-pci -action panic=exit-failure)
+        ;;
+    loongarch64-*)
+        options=(-DFORMAT="pt_${1/-/_}" -DVARIANT="$(tr a-z A-Z <<< "${1#*-}")")
         machine=(-M virt -cpu la464 -device pvpanic-pci -action panic=exit-failure)
         ;;
     *)
@@ -134,10 +138,10 @@ for name in "${kernels[@]}"; do
         result=$(judge "$status" "$name")
     fi
     case $result in FAIL*) failed=1 ;; esac
-    table+=("$(printf '%-14s %8s  %s' "$name" "$took" "$result")")
+    table+=("$(printf '%-18s %8s  %s' "$name" "$took" "$result")")
 done
 
-printf '\n%-14s %8s  %s\n' kernel seconds result
+printf '\n%-18s %8s  %s\n' kernel seconds result
 printf '%s\n' "${table[@]}"
 if [ $failed -ne 0 ]; then
     exit 1

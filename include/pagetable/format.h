@@ -107,6 +107,29 @@ extern const struct pt_format PT_ONLY_FORMAT;
 #else
 /** 4-level paging, 4K/2M/1G pages, 48-bit addresses, NX. Intel SDM vol. 3A 4.5; AMD APM vol. 2 5.3. */
 extern const struct pt_format pt_x86_64;
+/** The same with 5 levels and 57-bit addresses (CR4.LA57). <pagetable/hw/x86_64.h> finds out what a CPU has. */
+extern const struct pt_format pt_x86_64_la57;
+/**
+ * PAE paging: 3 levels, 32-bit addresses, 4K/2M pages, NX. The root is 4 entries, which the CPU holds in registers: a
+ * changed one owes everything. It must lie below 4 GiB, for CR3 has 32 bits. Intel SDM vol. 3A 4.4.
+ */
+extern const struct pt_format pt_x86_pae;
+/**
+ * 32-bit paging: 2 levels, entries of 4 bytes, 4K/4M pages, no NX. Intel SDM vol. 3A 4.3.
+ */
+extern const struct pt_format pt_x86_32;
+/**
+ * AMD nested paging (nCR3): what vaddr names is a guest's physical address. PT_USER is always given, PT_GLOBAL means
+ * nothing. As many levels as the host's own paging. AMD APM vol. 2 15.25.
+ */
+extern const struct pt_format pt_npt_4level, pt_npt_5level;
+/**
+ * Intel EPT, likewise. What a CPU has more goes into a copy: PT_FEATURE_EXECUTE_ONLY; tracks_access, if EPTP bit 6 is
+ * set; PT_FEATURE_MODE_EXECUTE, where PT_USER says that a page is executable in user mode, too (of one that is not
+ * executable it is always reported); PT_FEATURE_SUPPRESS_VE. memory_index: an EPT memory type, with 8 added to ignore
+ * the guest's PAT. Intel SDM vol. 3C 28.3.
+ */
+extern const struct pt_format pt_ept_4level, pt_ept_5level;
 /**
  * VMSAv8-64 stage 1, EL1&0 and (HCR_EL2.E2H) EL2&0: 4K, 16K and 64K granule, 48-bit addresses. Arm ARM (DDI 0487) D8.3.
  * <pagetable/hw/aarch64.h> makes copies with fewer address bits, and with pages of several entries (contiguous hint).
@@ -139,8 +162,12 @@ extern const struct pt_format pt_sv39x4;
 extern const struct pt_format pt_sv48x4;
 extern const struct pt_format pt_sv57x4;
 extern const struct pt_format pt_sv32x4;
-/** LoongArch64, 4 levels of 9 bits, 4K base pages. LoongArch Reference Manual vol. 1, 5.4. */
-extern const struct pt_format pt_loongarch64;
+/**
+ * LoongArch64, one root for both halves: 4K base pages with 4 levels (48-bit addresses) and 3 (39-bit), 16K (47-bit)
+ * and 64K (48-bit) with 3. LoongArch Reference Manual vol. 1, 5.4. A page of an upper level takes a TLB entry of two
+ * pages of half its size, which CPUs do not have without limit (PRCFG2): see pt_loongarch64_detect.
+ */
+extern const struct pt_format pt_loongarch64, pt_loongarch64_3level, pt_loongarch64_16k, pt_loongarch64_64k;
 /**
  * ARMv7-A short descriptors: 4K, 64K, 1M and 16M pages; the root is 16 KiB. Tables of 1 KiB share frames. For TTBR0
  * with TTBCR.N, copy it and take N from va_bits. Arm ARM v7 (DDI 0406C) B3.5.

@@ -27,6 +27,9 @@
 #if defined(__x86_64__)
 #include <pagetable/hw/x86_64.h>
 #define PT_HW_NATIVE 1
+#elif defined(__i386__)
+#include <pagetable/hw/x86_32.h>
+#define PT_HW_NATIVE 1
 #elif defined(__aarch64__)
 #include <pagetable/hw/aarch64.h>
 #define PT_HW_NATIVE 1

@@ -113,7 +113,7 @@ static inline void collapse_table(const struct tree *tree, const struct page_tab
 {
     unsigned level = at->level + 1;
     void *table = table_of(tree, at->entry);
-    struct leaves page;
+    struct leaves page = {0};
     pt_entry leaf;
 
     if (!may_retire(tree, pt, at->level, at->index) ||

@@ -13,8 +13,17 @@
 #define PT_FAMILY_LOONGARCH 4
 #define PT_FAMILY_ARMV7_SHORT 5
 #define PT_FAMILY_RISCV32 6
+#define PT_FAMILY_X86_32 7
+#define PT_FAMILY_EPT 8
 
 #define PT_FAMILY_OF_pt_x86_64 PT_FAMILY_X86_64
+#define PT_FAMILY_OF_pt_x86_64_la57 PT_FAMILY_X86_64
+#define PT_FAMILY_OF_pt_npt_4level PT_FAMILY_X86_64
+#define PT_FAMILY_OF_pt_npt_5level PT_FAMILY_X86_64
+#define PT_FAMILY_OF_pt_x86_pae PT_FAMILY_X86_64
+#define PT_FAMILY_OF_pt_x86_32 PT_FAMILY_X86_32
+#define PT_FAMILY_OF_pt_ept_4level PT_FAMILY_EPT
+#define PT_FAMILY_OF_pt_ept_5level PT_FAMILY_EPT
 #define PT_FAMILY_OF_pt_aarch64 PT_FAMILY_AARCH64
 #define PT_FAMILY_OF_pt_aarch64_16k PT_FAMILY_AARCH64
 #define PT_FAMILY_OF_pt_aarch64_64k PT_FAMILY_AARCH64
@@ -31,6 +40,9 @@
 #define PT_FAMILY_OF_pt_sv32 PT_FAMILY_RISCV32
 #define PT_FAMILY_OF_pt_sv32x4 PT_FAMILY_RISCV32
 #define PT_FAMILY_OF_pt_loongarch64 PT_FAMILY_LOONGARCH
+#define PT_FAMILY_OF_pt_loongarch64_3level PT_FAMILY_LOONGARCH
+#define PT_FAMILY_OF_pt_loongarch64_16k PT_FAMILY_LOONGARCH
+#define PT_FAMILY_OF_pt_loongarch64_64k PT_FAMILY_LOONGARCH
 #define PT_FAMILY_OF_pt_armv7_short PT_FAMILY_ARMV7_SHORT
 
 #define PT_CONCATENATE_(a, b) a##b

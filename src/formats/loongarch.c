@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LoongArch64, 4 levels. Sections: LoongArch Reference Manual, vol. 1, 5.4.2 "TLB entries" (their
+ * LoongArch64, with base pages of 4K, 16K and 64K. Sections: LoongArch Reference Manual, vol. 1, 5.4.2 "TLB entries" (their
  * fields are those of a page table entry), 5.4.5 "Multi-level page table structure supported by page
  * walking", 7.5 "CSRs for TLB".
  *
@@ -34,10 +34,18 @@
 #define LOONGARCH_NX (UINT64_C(1) << 62)               /* not executable */
 #define LOONGARCH_ADDRESS UINT64_C(0x0000fffffffff000) /* bits PALEN-1:12, PALEN being at most 48 */
 
+/*
+ * A table is one base page. The page walk of the CPU knows the root as Dir3, and two levels between it and the last
+ * one as Dir1 and Dir2, whose first bit has to fit in 5 bits (PWCL, 7.5.8). LDDIR tells huge pages of Dir1 to Dir3.
+ */
 static bool loongarch_format_is_sound(const struct pt_format *format)
 {
-    return !format->tracks_access && format->pa_bits <= 48 && format->address_space == PT_SIGN_EXTENDED &&
-           format->memory_index.normal < 4 && format->memory_index.device < 4 && format->memory_index.uncached < 4 &&
+    unsigned dir2 = format->page_shift + 2u * format->index_bits;
+
+    return format->index_bits == format->page_shift - 3 && format->levels <= 4 && (format->levels < 4 || dir2 < 32) &&
+           format->features == 0 && !format->tracks_access && format->pa_bits <= 48 &&
+           format->address_space == PT_SIGN_EXTENDED && format->memory_index.normal < 4 &&
+           format->memory_index.device < 4 && format->memory_index.uncached < 4 &&
            format->memory_index.device != format->memory_index.normal &&
            format->memory_index.uncached != format->memory_index.normal &&
            format->memory_index.uncached != format->memory_index.device;
@@ -163,8 +171,6 @@ PT_INLINE pt_paddr loongarch_paddr_mask(const struct pt_format *format)
 static const struct encoding encoding = {
     .entry_size = 8,
     .paddr_mask = loongarch_paddr_mask,
-    .page_shift = 12,
-    .index_bits = 9,
     .format_is_sound = loongarch_format_is_sound,
     .kind = loongarch_kind,
     .leaf_attributes = loongarch_leaf_attributes,
@@ -183,20 +189,45 @@ static const struct encoding encoding = {
     .invalidate = LOONGARCH_INVALIDATE,
 };
 
-/* The TLB holds pairs of pages, and remembers invalid ones: new mappings owe a flush. */
+/*
+ * The TLB holds pairs of pages, and remembers invalid ones: new mappings owe a flush. Memory types: 0 = strongly-ordered
+ * uncached, 1 = coherent cached, 2 = weakly-ordered uncached (5.2).
+ */
+#define LOONGARCH_COMMON                                                                                               \
+    .operations = &operations, .pa_bits = 48, .address_space = PT_SIGN_EXTENDED, .new_mapping_owes = PT_OWES_FLUSH,    \
+    .memory_index = {.normal = 1, .device = 0, .uncached = 2}
+
 const struct pt_format pt_loongarch64 = {
+    LOONGARCH_COMMON,
     .name = "LoongArch64 4-level",
-    .operations = &operations,
     .page_sizes = PT_4K | PT_2M | PT_1G,
     .levels = 4,
     .page_shift = 12,
     .index_bits = 9,
     .va_bits = 48,
-    .pa_bits = 48,
-    .address_space = PT_SIGN_EXTENDED,
-    .new_mapping_owes = PT_OWES_FLUSH,
-    /* 0 = strongly-ordered uncached, 1 = coherent cached, 2 = weakly-ordered uncached (5.2). */
-    .memory_index = {.normal = 1, .device = 0, .uncached = 2},
+};
+
+const struct pt_format pt_loongarch64_3level = {
+    LOONGARCH_COMMON,
+    .name = "LoongArch64 3-level",
+    .page_sizes = PT_4K | PT_2M | PT_1G,
+    .levels = 3,
+    .page_shift = 12,
+    .index_bits = 9,
+    .va_bits = 39,
+};
+
+/* A root of one page: 47 bits, of the 48 that CPUs have. */
+const struct pt_format pt_loongarch64_16k = {
+    LOONGARCH_COMMON, .name = "LoongArch64 16K", .page_sizes = PT_16K | PT_32M | PT_64G,
+    .levels = 3,      .page_shift = 14,          .index_bits = 11,
+    .va_bits = 47,
+};
+
+const struct pt_format pt_loongarch64_64k = {
+    LOONGARCH_COMMON, .name = "LoongArch64 64K", .page_sizes = PT_64K | PT_512M | PT_4T,
+    .levels = 3,      .page_shift = 16,          .index_bits = 13,
+    .va_bits = 48,
 };
 
 #endif

@@ -19,6 +19,9 @@ struct flush_facts {
 /* clang-format off */
 static const struct flush_facts flush_facts[] = {
     {"pt_x86_64", PT_OWES_NOTHING, false},
+    {"pt_x86_64_la57", PT_OWES_NOTHING, false},
+    {"test_x86_64_no_nx", PT_OWES_NOTHING, false},
+    {"test_x86_64_sev", PT_OWES_NOTHING, false},
     {"pt_aarch64", PT_OWES_BARRIER, true},
     {"test_aarch64_4k_lpa2", PT_OWES_BARRIER, true},
     {"pt_sv39", PT_OWES_FLUSH, false},
@@ -32,6 +35,9 @@ static const struct flush_facts flush_facts[] = {
     {"pt_sv57x4", PT_OWES_FLUSH, false},
     {"pt_sv32x4", PT_OWES_FLUSH, false},
     {"pt_loongarch64", PT_OWES_FLUSH, false},
+    {"pt_loongarch64_3level", PT_OWES_FLUSH, false},
+    {"pt_loongarch64_16k", PT_OWES_FLUSH, false},
+    {"pt_loongarch64_64k", PT_OWES_FLUSH, false},
 };
 /* clang-format on */
 

@@ -131,7 +131,7 @@ static struct decode_difference decode_differences[] = {
      PT_GLOBAL, EITHER, 0},
     {"x86_64", "the reference does not report A", 0, UINT64_MAX, BIT(5), BIT(5), 0, PT_ACCESSED, TRACKED, 0},
     {"x86_64", "nor D", 0, UINT64_MAX, BIT(6), BIT(6), 0, PT_DIRTY, TRACKED, 0},
-    {"x86_64", "which waits in bit 58 while the page is not writable", 0, UINT64_MAX, BIT(58), BIT(58), 0, PT_DIRTY,
+    {"x86_64", "which waits in bit 11 while the page is not writable", 0, UINT64_MAX, BIT(11), BIT(11), 0, PT_DIRTY,
      TRACKED, 0},
     {"aarch64", "the reference does not report AF", 0, UINT64_MAX, BIT(10), BIT(10), 0, PT_ACCESSED, TRACKED, 0},
     {"aarch64", "nor that DBM, bit 51, makes a page writable", 0, UINT64_MAX, BIT(51), BIT(51), 0, PT_WRITE, TRACKED,

@@ -10,12 +10,28 @@
 #define NAME_OF(format) #format
 
 #ifndef PT_ONLY_FORMAT
+struct pt_format test_x86_64_no_nx, test_x86_64_sev, test_ept_all;
 struct pt_format test_sv39_svpbmt, test_sv39_c9xx;
 struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
 struct pt_format test_aarch64_4k_lpa2;
 
 __attribute__((constructor)) static void fill_in_copies(void)
 {
+    test_x86_64_no_nx = pt_x86_64;
+    test_x86_64_no_nx.name = "x86_64 4-level, no NX";
+    test_x86_64_no_nx.features &= ~PT_FEATURE_NX;
+
+    test_x86_64_sev = pt_x86_64;
+    test_x86_64_sev.name = "x86_64 4-level, SEV";
+    test_x86_64_sev.pa_bits = 48;
+    test_x86_64_sev.leaf_bits = test_x86_64_sev.table_bits = UINT64_C(1) << 51;
+
+    test_ept_all = pt_ept_4level;
+    test_ept_all.name = "EPT 4-level, with everything";
+    test_ept_all.features |= PT_FEATURE_EXECUTE_ONLY | PT_FEATURE_MODE_EXECUTE | PT_FEATURE_SUPPRESS_VE;
+    test_ept_all.tracks_access = true;
+    test_ept_all.memory_index.normal = 6 + 8; /* and not what the guest's PAT says */
+
     test_sv39_svpbmt = pt_sv39;
     test_sv39_svpbmt.name = "Sv39, Svpbmt";
     test_sv39_svpbmt.features |= PT_FEATURE_SVPBMT;
@@ -52,6 +68,78 @@ static const struct format_facts facts[] = {
      .execute_implies_read = true,
      .has_memory_types = true,
      .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_x86_64_la57",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_npt_4level",
+     .always_user = true,
+     .never_global = true,
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_npt_5level",
+     .always_user = true,
+     .never_global = true,
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_x86_pae",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_x86_32",
+     .entry_bytes = 4,
+     .execute_implies_read = true,
+     .read_implies_execute = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 32,
+     .can_track_access = true},
+    {.name = "pt_ept_4level",
+     .always_user = true,
+     .never_global = true,
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_ept_5level",
+     .always_user = true,
+     .never_global = true,
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "test_x86_64_no_nx",
+     .execute_implies_read = true,
+     .read_implies_execute = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "test_x86_64_sev",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 51,
+     .can_track_access = true},
+    {.name = "test_ept_all",
+     .user_if_executable = true,
+     .never_global = true,
+     .has_memory_types = true,
+     .memory_indices = 16,
      .entry_pa_bits = 52,
      .can_track_access = true},
     {.name = "pt_aarch64",
@@ -150,6 +238,21 @@ static const struct format_facts facts[] = {
      .memory_indices = 4,
      .entry_pa_bits = 48,
      .no_table_at_zero = true},
+    {.name = "pt_loongarch64_3level",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
+    {.name = "pt_loongarch64_16k",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
+    {.name = "pt_loongarch64_64k",
+     .has_memory_types = true,
+     .memory_indices = 4,
+     .entry_pa_bits = 48,
+     .no_table_at_zero = true},
 };
 
 const struct format_facts *format_facts(const struct pt_format *format)
@@ -182,7 +285,7 @@ pt_flags format_reads_back(const struct pt_format *format, pt_flags flags)
         flags |= PT_READ;
     if ((flags & PT_READ) && about->read_implies_execute)
         flags |= PT_EXECUTE;
-    if (about->always_user)
+    if (about->always_user || (about->user_if_executable && !(flags & PT_EXECUTE)))
         flags |= PT_USER;
     if (about->never_global)
         flags &= ~PT_GLOBAL;
@@ -328,6 +431,11 @@ pt_paddr format_some_paddr(const struct pt_format *format)
     return largest > PT_512G ? largest : PT_512G;
 }
 
+pt_paddr format_memory_base(const struct pt_format *format)
+{
+    return MEMORY_BASE >> format->pa_bits == 0 ? MEMORY_BASE : PT_1G;
+}
+
 pt_paddr fixture_paddr;
 
 int fixture_set_up(void **state)
@@ -339,7 +447,7 @@ int fixture_set_up(void **state)
     fixture_paddr = format_some_paddr(fixture->format);
     fixture->memory = calloc(1, sizeof(*fixture->memory));
     assert_non_null(fixture->memory);
-    memory_init(fixture->memory, MEMORY_BASE, MEMORY_FRAMES);
+    memory_init(fixture->memory, format_memory_base(fixture->format), MEMORY_FRAMES);
     assert_ok(pt_create(&fixture->table, fixture->format, &fixture->memory->handler, fixture->memory));
     pt_flush_init(&fixture->flush, &fixture->table);
     *state = fixture;

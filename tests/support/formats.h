@@ -16,6 +16,9 @@
 /* clang-format off */
 #define EACH_FORMAT(X, ...) \
     X(pt_x86_64, __VA_ARGS__), \
+    X(pt_x86_64_la57, __VA_ARGS__), \
+    X(test_x86_64_no_nx, __VA_ARGS__), \
+    X(test_x86_64_sev, __VA_ARGS__), \
     X(pt_aarch64, __VA_ARGS__), \
     X(test_aarch64_4k_lpa2, __VA_ARGS__), \
     X(pt_sv39, __VA_ARGS__), \
@@ -23,12 +26,20 @@
     X(pt_sv57, __VA_ARGS__), \
     X(test_sv39_svpbmt, __VA_ARGS__), \
     X(test_sv39_c9xx, __VA_ARGS__), \
+    X(pt_loongarch64_3level, __VA_ARGS__), \
     X(pt_loongarch64, __VA_ARGS__)
 /*
  * Formats with tables of several frames, fewer than 104 root entries, pages of several entries, or without global pages:
  * only the suites that use TESTS_OF_ALL_FORMATS are free of assumptions about these.
  */
 #define EACH_OTHER_FORMAT(X, ...) \
+    X(pt_npt_4level, __VA_ARGS__), \
+    X(pt_npt_5level, __VA_ARGS__), \
+    X(pt_x86_pae, __VA_ARGS__), \
+    X(pt_x86_32, __VA_ARGS__), \
+    X(pt_ept_4level, __VA_ARGS__), \
+    X(pt_ept_5level, __VA_ARGS__), \
+    X(test_ept_all, __VA_ARGS__), \
     X(pt_aarch64_el2, __VA_ARGS__), \
     X(test_aarch64_4k_contiguous, __VA_ARGS__), \
     X(pt_aarch64_16k, __VA_ARGS__), \
@@ -61,6 +72,9 @@
 
 #ifndef PT_ONLY_FORMAT
 /* Copies with features that a user would add, filled in before main. */
+extern struct pt_format test_x86_64_no_nx; /* without EFER.NXE */
+extern struct pt_format test_x86_64_sev;   /* with the C-bit of AMD SEV */
+extern struct pt_format test_ept_all;      /* execute-only, mode-based execute control, no #VE, accessed and dirty */
 extern struct pt_format test_sv39_svpbmt; /* memory types by Svpbmt */
 extern struct pt_format test_sv39_c9xx;   /* the memory types of XuanTie C9xx */
 /* The contiguous hint. */
@@ -75,6 +89,7 @@ struct format_facts {
     bool execute_implies_read; /* execute-only does not exist */
     bool read_implies_execute; /* what can be read can be executed */
     bool always_user;          /* PT_USER need not be asked for, and is always reported */
+    bool user_if_executable;   /* PT_USER is the page's own only if it can be executed; else it is always reported */
     bool never_global;         /* PT_GLOBAL means nothing, and is never reported */
     bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
     uint8_t memory_indices;    /* how many indices a memory type can have */
@@ -126,6 +141,8 @@ bool format_is_canonical(const struct pt_format *format, pt_vaddr vaddr);
 uint64_t format_translated(const struct pt_format *format, pt_vaddr vaddr);
 /** The last page of this size. */
 pt_vaddr format_last_page(const struct pt_format *format, uint64_t size);
+/** Where the simulated memory is. */
+pt_paddr format_memory_base(const struct pt_format *format);
 /** A multiple of every page size that is not in the simulated memory. */
 pt_paddr format_some_paddr(const struct pt_format *format);
 /** The highest physical address. */

@@ -38,7 +38,9 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     found.flags |= type == 0 ? PT_DEVICE : type == 2 ? PT_UNCACHED : 0;
     if (entry & (BITS(60, 48) | BIT(63)))
         found.wrong = "reserved bits set";
-    else if (huge && (size > PT_1G || (entry & (size - 1) & BITS(29, 13))))
+    else if (huge && (level == 0 && mmu->format->levels == 4))
+        found.wrong = "a huge page of a level that LDDIR does not tell";
+    else if (entry & (size - 1) & BITS(47, huge ? 13 : 12))
         found.wrong = "a misaligned huge page";
     else if (type == 3)
         found.wrong = "a memory type that is none";
@@ -48,7 +50,7 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
 }
 
 const struct mmu_arch mmu_loongarch = {
-    .formats = {"pt_loongarch64"},
+    .formats = {"pt_loongarch64", "pt_loongarch64_3level", "pt_loongarch64_16k", "pt_loongarch64_64k"},
     .decode = decode,
     .pairs = true,
     .remembers_nothing = true,

@@ -27,7 +27,17 @@ struct bit_facts {
 };
 
 static const struct bit_facts bit_facts[] = {
-    {"pt_x86_64", (BIT(4) - 1) << 59 | (BIT(6) - 1) << 52 | BIT(11) | BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_x86_64", (BIT(4) - 1) << 59 | (BIT(7) - 1) << 52 | BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_x86_64_la57", (BIT(4) - 1) << 59 | (BIT(7) - 1) << 52 | BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_npt_4level", (BIT(4) - 1) << 59 | (BIT(7) - 1) << 52 | BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_npt_5level", (BIT(4) - 1) << 59 | (BIT(7) - 1) << 52 | BIT(10), BIT(5), BIT(6), 0, false},
+    {"test_x86_64_no_nx", (BIT(4) - 1) << 59 | (BIT(7) - 1) << 52 | BIT(10), BIT(5), BIT(6), 0, false},
+    {"test_x86_64_sev", (BIT(4) - 1) << 59 | (BIT(7) - 1) << 52 | BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_x86_pae", BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_x86_32", BIT(10), BIT(5), BIT(6), 0, false},
+    {"pt_ept_4level", BIT(62) | BIT(59) | (BIT(5) - 1) << 52, BIT(8), BIT(9), 0, false},
+    {"pt_ept_5level", BIT(62) | BIT(59) | (BIT(5) - 1) << 52, BIT(8), BIT(9), 0, false},
+    {"test_ept_all", BIT(62) | BIT(59) | (BIT(5) - 1) << 52, BIT(8), BIT(9), 0, false},
     {"pt_aarch64", BIT(58) | BIT(57), BIT(10), 0, BIT(7), true},
     {"test_aarch64_4k_lpa2", BIT(58) | BIT(57), BIT(10), 0, BIT(7), true},
     {"pt_sv39", BIT(9), BIT(6), BIT(7), 0, false},
@@ -41,6 +51,9 @@ static const struct bit_facts bit_facts[] = {
     {"pt_sv57x4", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_sv32x4", BIT(9), BIT(6), BIT(7), 0, false},
     {"pt_loongarch64", 0, 0, 0, 0, false},
+    {"pt_loongarch64_3level", 0, 0, 0, 0, false},
+    {"pt_loongarch64_16k", 0, 0, 0, 0, false},
+    {"pt_loongarch64_64k", 0, 0, 0, 0, false},
 };
 
 static const struct bit_facts *facts_of(const struct pt_format *format)
@@ -138,6 +151,12 @@ static bool high_memory_indices(struct pt_format *copy)
         copy->memory_index.normal = 2;
         copy->memory_index.device = 3;
         copy->memory_index.uncached = 0;
+        return true;
+    }
+    if (format_facts(copy)->memory_indices == 16) { /* EPT has five types, and a bit beside them */
+        copy->memory_index.normal = 5;
+        copy->memory_index.device = 8;
+        copy->memory_index.uncached = 12;
         return true;
     }
     copy->memory_index.normal = 4;
@@ -1883,7 +1902,7 @@ static void check_clear_beside_the_hardware(struct fixture *f)
         assert_ok(pt_clear_accessed(&f->table, 0, page, NULL, NULL, &f->flush));
         f->memory->on_translate = NULL;
         assert_ok(pt_query(&f->table, 0, &now));
-        assert_hex_equal(now.flags, RW | (recorder.done ? PT_DIRTY : 0));
+        assert_hex_equal(now.flags, format_reads_back(f->format, RW) | (recorder.done ? PT_DIRTY : 0));
         recorded += recorder.done;
         clear(f);
     }

@@ -11,7 +11,7 @@
 /** Where the manuals put what the descriptor does not tell. */
 struct bit_facts {
     const char *name;
-    uint64_t valid;       /* clear in every entry that the hardware must fault on */
+    uint64_t valid;       /* clear in every entry that the hardware must fault on; one of them is set in all others */
     uint64_t huge_marker; /* set in a huge page without access, lest the hardware take it for a table */
     uint64_t global;      /* of a page of the smallest size */
     uint64_t huge_global;
@@ -29,6 +29,53 @@ static const struct bit_facts bit_facts[] = {
      .huge_global = BIT(8),
      .accessed = BIT(5),
      .dirty_set = BIT(6)},
+    {.name = "pt_x86_64_la57",
+     .valid = BIT(0),
+     .global = BIT(8),
+     .huge_global = BIT(8),
+     .accessed = BIT(5),
+     .dirty_set = BIT(6)},
+    {.name = "pt_x86_pae",
+     .valid = BIT(0),
+     .global = BIT(8),
+     .huge_global = BIT(8),
+     .accessed = BIT(5),
+     .dirty_set = BIT(6)},
+    {.name = "pt_x86_32",
+     .valid = BIT(0),
+     .global = BIT(8),
+     .huge_global = BIT(8),
+     .accessed = BIT(5),
+     .dirty_set = BIT(6)},
+    {.name = "test_x86_64_no_nx",
+     .valid = BIT(0),
+     .global = BIT(8),
+     .huge_global = BIT(8),
+     .accessed = BIT(5),
+     .dirty_set = BIT(6)},
+    {.name = "test_x86_64_sev",
+     .valid = BIT(0),
+     .global = BIT(8),
+     .huge_global = BIT(8),
+     .accessed = BIT(5),
+     .dirty_set = BIT(6)},
+    {.name = "pt_npt_4level", .valid = BIT(0), .accessed = BIT(5), .dirty_set = BIT(6)},
+    {.name = "pt_npt_5level", .valid = BIT(0), .accessed = BIT(5), .dirty_set = BIT(6)},
+    {.name = "pt_ept_4level",
+     .valid = BIT(0) | BIT(1) | BIT(2),
+     .accessed = BIT(8),
+     .dirty_set = BIT(9),
+     .dirty_is_safe = true},
+    {.name = "pt_ept_5level",
+     .valid = BIT(0) | BIT(1) | BIT(2),
+     .accessed = BIT(8),
+     .dirty_set = BIT(9),
+     .dirty_is_safe = true},
+    {.name = "test_ept_all",
+     .valid = BIT(0) | BIT(1) | BIT(2) | BIT(10),
+     .accessed = BIT(8),
+     .dirty_set = BIT(9),
+     .dirty_is_safe = true},
     {.name = "pt_aarch64",
      .valid = BIT(0),
      .global = BIT(11),
@@ -78,10 +125,7 @@ static const struct bit_facts bit_facts[] = {
      .global_is_clear = true,
      .accessed = BIT(10),
      .dirty_clear = BIT(7)},
-    {.name = "pt_aarch64_el2",
-     .valid = BIT(0),
-     .accessed = BIT(10),
-     .dirty_clear = BIT(7)},
+    {.name = "pt_aarch64_el2", .valid = BIT(0), .accessed = BIT(10), .dirty_clear = BIT(7)},
     {.name = "test_aarch64_4k_contiguous",
      .valid = BIT(0),
      .global = BIT(11),
@@ -150,6 +194,9 @@ static const struct bit_facts bit_facts[] = {
     {.name = "pt_sv57x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
     {.name = "pt_sv32x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
     {.name = "pt_loongarch64", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
+    {.name = "pt_loongarch64_3level", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
+    {.name = "pt_loongarch64_16k", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
+    {.name = "pt_loongarch64_64k", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
 };
 
 static const struct bit_facts *facts_of(const struct pt_format *format)
@@ -403,12 +450,12 @@ static void global_is_the_manual_s_bit_at_every_level(void **state)
 static void user_pages_of_a_kernel_are_not_the_kernel_s(void **state)
 {
     struct fixture *f = *state;
-    bool same = format_facts(f->format)->always_user;
 
     FOR_EACH_PAGE_SIZE(size, f->format) {
         for (pt_flags flags = 1; flags <= PT_ALL_FLAGS; flags++)
             if ((flags & RIGHTS) && !(flags & PT_USER))
-                assert_int_equal(entry_of(f, 0, size, flags) == entry_of(f, 0, size, flags | PT_USER), same);
+                assert_int_equal(entry_of(f, 0, size, flags) == entry_of(f, 0, size, flags | PT_USER),
+                                 format_reads_back(f->format, flags) == format_reads_back(f->format, flags | PT_USER));
     }
 }
 
@@ -678,8 +725,18 @@ struct index_facts {
 
 static const struct index_facts index_facts[] = {
     {"pt_x86_64", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"pt_x86_64_la57", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"pt_npt_4level", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"pt_npt_5level", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"pt_x86_pae", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"pt_x86_32", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"test_x86_64_no_nx", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
+    {"test_x86_64_sev", {BIT(3), BIT(4), BIT(7)}, {BIT(3), BIT(4), BIT(12)}},
     {"pt_aarch64", {BIT(2), BIT(3), BIT(4)}, {BIT(2), BIT(3), BIT(4)}},
     {"pt_loongarch64", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
+    {"pt_loongarch64_3level", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
+    {"pt_loongarch64_16k", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
+    {"pt_loongarch64_64k", {BIT(4), BIT(5), 0}, {BIT(4), BIT(5), 0}},
 };
 
 /** A kernel may set up its PAT, MAIR or whatever it is called as it likes: any three indices do. */
@@ -749,7 +806,7 @@ static void no_access_faults_at_every_level(void **state)
 
         for (pt_flags flags = 0; flags <= PT_ALL_FLAGS; flags++) {
             if (flags & RIGHTS) {
-                assert_hex_equal(entry_of(f, size, size, flags) & facts->valid, facts->valid);
+                assert_true((entry_of(f, size, size, flags) & facts->valid) != 0);
                 continue;
             }
             for (size_t i = 0; i < frames.count; i++) {
@@ -792,7 +849,8 @@ static void no_access_to_frame_zero_is_still_a_mapping(void **state)
  */
 static void check_inverted(struct fixture *f, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size)
 {
-    uint64_t field = (BIT(52) - 1) & ~(page_size - 1);
+    unsigned width = format_entry_bytes(f->format) == 4 ? 32 : 52;
+    uint64_t field = (BIT(width) - 1) & ~(page_size - 1);
     uint64_t bits = raw_entry(f, vaddr, page_size);
 
     assert_hex_equal(bits & field, ~paddr & field);
@@ -816,7 +874,7 @@ static void no_access_stores_no_usable_address_on_x86(void **state)
                 assert_ok(pt_map(&f->table, vaddr, frames.at[i], size, flags, &f->flush));
                 check_inverted(f, vaddr, frames.at[i], size);
                 assert_ok(pt_protect(&f->table, vaddr, PT_READ | PT_WRITE, NULL, &f->flush));
-                assert_hex_equal(raw_entry(f, vaddr, size) & (BIT(52) - 1) & ~(size - 1), frames.at[i]);
+                assert_hex_equal(raw_entry(f, vaddr, size) & (BIT(f->format->pa_bits) - 1) & ~(size - 1), frames.at[i]);
                 assert_ok(pt_protect(&f->table, vaddr, flags, NULL, &f->flush));
                 check_inverted(f, vaddr, frames.at[i], size);
                 assert_ok(pt_remap(&f->table, vaddr, size, flags, NULL, &f->flush));
@@ -845,7 +903,7 @@ static void a_narrowed_x86_inverts_all_address_bits_too(void **state)
     if (strncmp(format_facts(outer->format)->name, "pt_x86", strlen("pt_x86")) != 0)
         skip();
 
-    narrow.pa_bits = 36;
+    narrow.pa_bits = narrow.pa_bits > 36 ? 36 : 31;
 #ifdef PT_ONLY_FORMAT
     skip(); /* there is no other descriptor than the one */
 #endif

@@ -18,8 +18,12 @@
 #define PCI_CONFIGURATION UINT64_C(0x20000000)
 #define PCI_MEMORY UINT64_C(0x40000000)
 
+#ifndef MACHINE_FORMAT
+#define MACHINE_FORMAT pt_loongarch64
+#endif
+
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &pt_loongarch64;
+const struct pt_format *const machine_format = &MACHINE_FORMAT;
 const uintptr_t machine_linear_offset = CACHED;
 
 const struct machine_region machine_regions[] = {
@@ -109,9 +113,7 @@ void machine_set_up_mmu(void)
 {
     uint64_t *frame0 = (uint64_t *)CACHED;
 
-    WRITE_CSR(PT_LOONGARCH_CSR_PWCL, PT_LOONGARCH_PWCL);
-    WRITE_CSR(PT_LOONGARCH_CSR_PWCH, PT_LOONGARCH_PWCH);
-    WRITE_CSR(PT_LOONGARCH_CSR_STLBPS, PT_LOONGARCH_PAGE_SHIFT);
+    pt_hw_set_format(machine_format);
     WRITE_CSR(PT_LOONGARCH_CSR_ASID, 0);
     load_empty_root();
 
@@ -165,20 +167,21 @@ static uint64_t load_directory(uint64_t entry, unsigned level)
  */
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 {
-    static const uint8_t shifts[] = {PT_LOONGARCH_PAGE_SHIFT, PT_LOONGARCH_DIR1_SHIFT, PT_LOONGARCH_DIR2_SHIFT,
-                                     PT_LOONGARCH_DIR3_SHIFT};
+    const unsigned page = machine_format->page_shift, above_last = machine_format->levels - 1u;
     uint64_t root = vaddr >> 63 == 0 ? READ_CSR(PT_LOONGARCH_CSR_PGDL) : READ_CSR(PT_LOONGARCH_CSR_PGDH);
     uint64_t entry = root, table = root, raw, leaf, page_mask;
-    unsigned page_shift, shift = PT_LOONGARCH_DIR3_SHIFT;
+    unsigned page_shift, shift = PT_LOONGARCH_SHIFT(page, above_last);
 
     WRITE_CSR(PT_LOONGARCH_CSR_TLBRBADV, vaddr);
     for (unsigned level = 3; level >= 1; level--) {
+        if (level == 2 && above_last < 3)
+            continue; /* the root is Dir3, and there is no Dir2 */
         entry = load_directory(entry, level);
         if (entry == 0)
             return false;
         if ((entry & PT_LOONGARCH_ENTRY_H) == 0) {
             table = entry;
-            shift = shifts[level - 1];
+            shift = PT_LOONGARCH_SHIFT(page, level == 3 ? above_last - 1 : level - 1);
         }
     }
     __asm__ volatile("ldpte %0, 0\n\t"
@@ -190,7 +193,7 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     page_shift = READ_CSR(PT_LOONGARCH_CSR_TLBREHI) & 0x3f; /* of one half of the pair */
     leaf = (vaddr >> page_shift & 1) == 0 ? READ_CSR(PT_LOONGARCH_CSR_TLBRELO0) : READ_CSR(PT_LOONGARCH_CSR_TLBRELO1);
     /* QEMU's LDPTE drops the leaf's bits 63:48, NR among them: look at it in memory. */
-    raw = ((const uint64_t *)(table + CACHED))[vaddr >> shift & 0x1ff];
+    raw = ((const uint64_t *)(table + CACHED))[vaddr >> shift & ((UINT64_C(1) << PT_LOONGARCH_INDEX_BITS(page)) - 1)];
     if ((leaf & PT_LOONGARCH_ENTRY_V) == 0 || (raw >> PT_LOONGARCH_ENTRY_NR_SHIFT & 1) != 0)
         return false;
     page_mask = (UINT64_C(1) << page_shift) - 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLB refill handler for tables of pt_loongarch64. Copy it: it needs nothing of the rest of this kernel
+ * The TLB refill handler for tables of pt_loongarch64; with other measures below, for those of the formats with three
+ * levels and larger pages. Copy it: it needs nothing of the rest of this kernel
  * but its physical address in TLBRENTRY, two SAVE registers that are its own, and the roots in PGDL, PGDH.
  *
  * The CPU comes here when it misses in the TLB, in direct translation mode: addresses are physical, and
@@ -12,6 +13,18 @@
  * QEMU 10.0's drop bits 63:48 of what they load: NR, NX and RPLV.
  */
 #include <pagetable/hw/loongarch64.h>
+
+#if defined(MACHINE_3LEVEL)
+#define PAGE_SHIFT 12
+#define LEVELS 3
+#define VA_BITS 39
+#else
+#define PAGE_SHIFT 12
+#define LEVELS 4
+#define VA_BITS 48
+#endif
+#define SHIFT(n) PT_LOONGARCH_SHIFT(PAGE_SHIFT, n) /* of the index n levels above the last one */
+#define MOST 30 /* log2 of the largest huge page: CPUs have no larger ones */
 
 #define SAVE_T1 PT_LOONGARCH_CSR_SAVE(6)
 #define SAVE_T2 PT_LOONGARCH_CSR_SAVE(7)
@@ -26,34 +39,43 @@ tlb_refill:
     csrrd       $t0, PT_LOONGARCH_CSR_TLBRBADV
     csrrd       $t1, PT_LOONGARCH_CSR_PGD           // PGDL or PGDH, by the address' top bit
 
+#if LEVELS == 4
     // Dir3, the root: one entry is 512 GiB, more than a page can have.
-    bstrpick.d  $t2, $t0, 47, PT_LOONGARCH_DIR3_SHIFT
+    bstrpick.d  $t2, $t0, VA_BITS - 1, SHIFT(3)
     alsl.d      $t1, $t2, $t1, 3
     ld.d        $t1, $t1, 0
-    beqz        $t1, unused_1g
+    beqz        $t1, unused_upper
+#endif
 
-    // Dir2: 1 GiB. Zero is no huge page, so that one comes first.
-    bstrpick.d  $t2, $t0, 38, PT_LOONGARCH_DIR2_SHIFT
+    // Dir2 of four levels, or the root of three: 1 GiB with base pages of 4K. Zero is no huge page, so that one comes
+    // first.
+#if LEVELS == 4
+    bstrpick.d  $t2, $t0, SHIFT(3) - 1, SHIFT(2)
+#else
+    bstrpick.d  $t2, $t0, VA_BITS - 1, SHIFT(2)
+#endif
+    alsl.d      $t1, $t2, $t1, 3
+    ld.d        $t1, $t1, 0
+#if SHIFT(2) <= MOST
+    andi        $t2, $t1, PT_LOONGARCH_ENTRY_H
+    bnez        $t2, huge_upper
+#endif
+    beqz        $t1, unused_upper
+
+    // Dir1: 2 MiB with base pages of 4K.
+    bstrpick.d  $t2, $t0, SHIFT(2) - 1, SHIFT(1)
     alsl.d      $t1, $t2, $t1, 3
     ld.d        $t1, $t1, 0
     andi        $t2, $t1, PT_LOONGARCH_ENTRY_H
-    bnez        $t2, huge_1g
-    beqz        $t1, unused_1g
-
-    // Dir1: 2 MiB.
-    bstrpick.d  $t2, $t0, 29, PT_LOONGARCH_DIR1_SHIFT
-    alsl.d      $t1, $t2, $t1, 3
-    ld.d        $t1, $t1, 0
-    andi        $t2, $t1, PT_LOONGARCH_ENTRY_H
-    bnez        $t2, huge_2m
-    beqz        $t1, unused_2m
+    bnez        $t2, huge_lower
+    beqz        $t1, unused_lower
 
     // The last table: the two leaves of the pair, as they are. Unused ones have V = 0.
-    bstrpick.d  $t2, $t0, 20, PT_LOONGARCH_PAGE_SHIFT + 1
+    bstrpick.d  $t2, $t0, SHIFT(1) - 1, PAGE_SHIFT + 1
     alsl.d      $t1, $t2, $t1, 4
     ld.d        $t0, $t1, 0
     ld.d        $t1, $t1, 8
-    ori         $t2, $zero, PT_LOONGARCH_PAGE_SHIFT
+    ori         $t2, $zero, PAGE_SHIFT
 
     // t0, t1: the halves of the pair. t2: log2 of the size of each.
 fill:
@@ -69,11 +91,13 @@ fill:
     ertn                                            // V = 0 faults there, as an ordinary exception
 
     // A huge leaf, t1: it fills both halves of a pair, each of half its size.
-huge_1g:
-    ori         $t2, $zero, PT_LOONGARCH_DIR2_SHIFT - 1
+#if SHIFT(2) <= MOST
+huge_upper:
+    ori         $t2, $zero, SHIFT(2) - 1
     b           huge
-huge_2m:
-    ori         $t2, $zero, PT_LOONGARCH_DIR1_SHIFT - 1
+#endif
+huge_lower:
+    ori         $t2, $zero, SHIFT(1) - 1
 huge:
     bstrpick.d  $t0, $t1, 12, 12                    // its global bit is bit 12, and is to be bit 6,
     bstrins.d   $t1, $t0, 6, 6                      // where H was
@@ -87,13 +111,17 @@ huge:
     b           fill
 
     // An unused directory entry: V = 0 for all that it would map, because a huge page may take its place, and
-    // the invalidation after that names its first address only. Of an unused root entry 1 GiB, the most that
-    // a pair can hold: what takes its place is a table, after which everything is invalidated.
-unused_1g:
-    ori         $t2, $zero, PT_LOONGARCH_DIR2_SHIFT - 1
+    // the invalidation after that names its first address only. Where that is more than a pair can hold, the most
+    // that it can: what takes its place is a table, after which everything is invalidated.
+unused_upper:
+#if SHIFT(2) <= MOST
+    ori         $t2, $zero, SHIFT(2) - 1
+#else
+    ori         $t2, $zero, MOST - 1
+#endif
     b           unused
-unused_2m:
-    ori         $t2, $zero, PT_LOONGARCH_DIR1_SHIFT - 1
+unused_lower:
+    ori         $t2, $zero, SHIFT(1) - 1
 unused:
     move        $t0, $zero
     move        $t1, $zero

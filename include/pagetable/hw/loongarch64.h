@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LoongArch64: what goes into the control and status registers (CSRs) for the format pt_loongarch64,
- * and the TLB instructions. LoongArch Reference Manual vol. 1: page tables in 5.4, their CSRs in 7.5,
+ * LoongArch64: what goes into the control and status registers (CSRs) for the formats pt_loongarch64 and
+ * pt_loongarch64_3level, _16k, _64k, and the TLB instructions. LoongArch Reference Manual vol. 1: page tables in 5.4, their CSRs in 7.5,
  * INVTLB, LDDIR and LDPTE in 4.2.
  *
  * The CPU has its TLB filled by a routine of the kernel's, the refill handler, and keeps whatever that puts
@@ -10,11 +10,11 @@
  *   - The library leaves unused entries zero, in directories too. LDDIR knows no invalid entry and would go
  *     on to a table at address 0: the handler must look at each entry itself.
  *   - For an unused directory entry it puts in a pair with V = 0 that is as large as what the entry would
- *     map (Dir1: 2 MiB, Dir2: 1 GiB), not one of 4 KiB: an invalidation at one address reaches only the TLB
+ *     map (with base pages of 4K: Dir1 2 MiB, Dir2 1 GiB), not a base page: an invalidation at one address reaches only the TLB
  *     entry of that address, and whatever is mapped there later is flushed at its first address.
  *
- * To use a table: STLBPS, TLBREHI.PS and TLBIDX.PS = PT_LOONGARCH_PAGE_SHIFT, PWCL, PWCH, TLBRENTRY = the
- * handler's physical address, pt_hw_load_root_lower and _upper, pt_hw_invalidate_all, and CRMD.PG.
+ * To use a table: pt_hw_set_format (STLBPS, TLBREHI.PS, TLBIDX.PS, PWCL, PWCH), TLBRENTRY = the handler's physical
+ * address, pt_hw_load_root_lower and _upper, pt_hw_invalidate_all, and CRMD.PG.
  *
  * This file may be included in assembly: it is constants only there.
  */
@@ -30,6 +30,7 @@
 #define PT_LOONGARCH_CSR_BADV 0x7
 #define PT_LOONGARCH_CSR_EENTRY 0xc
 #define PT_LOONGARCH_CSR_TLBIDX 0x10
+#define PT_LOONGARCH_TLBIDX_PS_SHIFT 24
 #define PT_LOONGARCH_CSR_ASID 0x18
 #define PT_LOONGARCH_CSR_PGDL 0x19 /* the root for addresses whose top bit is 0 */
 #define PT_LOONGARCH_CSR_PGDH 0x1a /* the root for addresses whose top bit is 1 */
@@ -47,28 +48,45 @@
 #define PT_LOONGARCH_CSR_DMW0 0x180
 #define PT_LOONGARCH_CSR_DMW1 0x181
 
-/* ---- The shape of the tables: 4 levels of 9 bits, 4K pages -------------------------------------- */
+/* ---- The shape of the tables: PWCL and PWCH (7.5.8, 7.5.9) ---------------------------------------- */
 
-#define PT_LOONGARCH_PAGE_SHIFT 12 /* STLBPS, TLBREHI.PS, TLBIDX.PS */
-#define PT_LOONGARCH_INDEX_BITS 9
-#define PT_LOONGARCH_DIR1_SHIFT 21 /* where the index into each directory starts in an address */
-#define PT_LOONGARCH_DIR2_SHIFT 30
-#define PT_LOONGARCH_DIR3_SHIFT 39 /* the root */
+/*
+ * Of `page_shift` (log2 of the base page, which a table is as large as: 12, 14, 16; also the value of STLBPS,
+ * TLBREHI.PS and TLBIDX.PS), `levels` and va_bits of the format. The root is Dir3; Dir1 and Dir2 are there with 3 and
+ * 4 levels.
+ */
+#define PT_LOONGARCH_INDEX_BITS(page_shift) ((page_shift) - 3)
+/* Where the index into the table that is n levels above the last one starts in an address. */
+#define PT_LOONGARCH_SHIFT(page_shift, n) ((page_shift) + (n) * PT_LOONGARCH_INDEX_BITS(page_shift))
 
-/* PTbase, PTwidth, Dir1_base, Dir1_width, Dir2_base, Dir2_width; bits 31:30 = 0: entries of 8 bytes */
-#define PT_LOONGARCH_PWCL                                                                                              \
-    (PT_LOONGARCH_PAGE_SHIFT | (PT_LOONGARCH_INDEX_BITS << 5) | (PT_LOONGARCH_DIR1_SHIFT << 10) |                      \
-     (PT_LOONGARCH_INDEX_BITS << 15) | (PT_LOONGARCH_DIR2_SHIFT << 20) | (PT_LOONGARCH_INDEX_BITS << 25))
+/* PTbase, PTwidth, and base and width of Dir1 and Dir2; bits 31:30 = 0: entries of 8 bytes */
+#define PT_LOONGARCH_PWCL(page_shift, levels)                                                                          \
+    ((page_shift) | PT_LOONGARCH_INDEX_BITS(page_shift) << 5 | PT_LOONGARCH_DIRECTORY(page_shift, 1, levels) << 10 |   \
+     PT_LOONGARCH_DIRECTORY(page_shift, 2, levels) << 20)
+/* A directory that is not the root, if there is one: 5 bits each */
+#define PT_LOONGARCH_DIRECTORY(page_shift, n, levels)                                                                  \
+    (((levels) > (n) + 1) * (PT_LOONGARCH_SHIFT(page_shift, n) | PT_LOONGARCH_INDEX_BITS(page_shift) << 5))
 
-/* Dir3_base, Dir3_width; Dir4 is absent */
-#define PT_LOONGARCH_PWCH (PT_LOONGARCH_DIR3_SHIFT | (PT_LOONGARCH_INDEX_BITS << 6))
+/* Dir3_base, Dir3_width: 6 bits each; Dir4 is absent */
+#define PT_LOONGARCH_PWCH(page_shift, levels, va_bits)                                                                 \
+    (PT_LOONGARCH_SHIFT(page_shift, (levels) - 1) | ((va_bits) - PT_LOONGARCH_SHIFT(page_shift, (levels) - 1)) << 6)
+
+/* ---- CPUCFG (2.2.10.5) --------------------------------------------------------------------------- */
+
+#define PT_LOONGARCH_CPUCFG_1 1
+#define PT_LOONGARCH_CPUCFG_1_PALEN(word) (((word) >> 4 & 0xff) + 1)
+#define PT_LOONGARCH_CPUCFG_1_VALEN(word) (((word) >> 12 & 0xff) + 1)
+#define PT_LOONGARCH_CPUCFG_1_RI (1 << 21) /* NR, ... */
+#define PT_LOONGARCH_CPUCFG_1_EP (1 << 22) /* NX, ... */
+#define PT_LOONGARCH_CPUCFG_1_HP (1 << 24) /* and huge pages are there */
+#define PT_LOONGARCH_CSR_PRCFG2 0x22       /* a bit for each page size that the TLB can hold */
 
 /* ---- Bits of an entry; those of TLBRELO0 and TLBRELO1 are the same but for H and HG --------------- */
 
 #define PT_LOONGARCH_ENTRY_V (1 << 0)
 #define PT_LOONGARCH_ENTRY_D (1 << 1) /* writable */
 #define PT_LOONGARCH_ENTRY_MAT_SHIFT 4
-#define PT_LOONGARCH_ENTRY_G (1 << 6)   /* global, in a 4K leaf ... */
+#define PT_LOONGARCH_ENTRY_G (1 << 6)   /* global, in a leaf of the last level ... */
 #define PT_LOONGARCH_ENTRY_H (1 << 6)   /* ... but in a directory: this is a huge leaf, ... */
 #define PT_LOONGARCH_ENTRY_HG (1 << 12) /* ... and here is its global bit */
 
@@ -98,7 +116,62 @@
 extern "C" {
 #endif
 
+/** PWCL and PWCH for a format. */
+static inline uint32_t pt_loongarch_pwcl(const struct pt_format *format)
+{
+    return (uint32_t)PT_LOONGARCH_PWCL(format->page_shift, format->levels);
+}
+
+static inline uint32_t pt_loongarch_pwch(const struct pt_format *format)
+{
+    return (uint32_t)PT_LOONGARCH_PWCH(format->page_shift, format->levels, format->va_bits);
+}
+
+/**
+ * Narrow a copy of a format to what a CPU has: the first word of CPUCFG, and CSR.PRCFG2. false: it cannot use it, for
+ * want of the base page, of rights to withhold (NR, NX), or of address bits.
+ */
+static inline bool pt_loongarch64_narrow(struct pt_format *format, uint32_t cpucfg1, uint64_t page_sizes)
+{
+    uint32_t palen = PT_LOONGARCH_CPUCFG_1_PALEN(cpucfg1), valen = PT_LOONGARCH_CPUCFG_1_VALEN(cpucfg1);
+    uint64_t base = UINT64_C(1) << format->page_shift;
+    uint64_t huge = (cpucfg1 & PT_LOONGARCH_CPUCFG_1_HP) != 0 ? page_sizes << 1 : 0; /* two pages of half the size */
+
+    if (palen < format->pa_bits)
+        format->pa_bits = (uint8_t)palen;
+    if (valen < format->va_bits)
+        format->va_bits = (uint8_t)valen;
+    format->page_sizes &= huge | base;
+    return (page_sizes & base) != 0 && (cpucfg1 & PT_LOONGARCH_CPUCFG_1_RI) != 0 &&
+           (cpucfg1 & PT_LOONGARCH_CPUCFG_1_EP) != 0 &&
+           valen > PT_LOONGARCH_SHIFT(format->page_shift, format->levels - 1u);
+}
+
 #if defined(__loongarch64)
+
+/** The same for this CPU. */
+static inline bool pt_loongarch64_detect(struct pt_format *format)
+{
+    uint64_t word = PT_LOONGARCH_CPUCFG_1, page_sizes;
+
+    __asm__("cpucfg %0, %0" : "+r"(word));
+    __asm__("csrrd %0, %1" : "=r"(page_sizes) : "i"(PT_LOONGARCH_CSR_PRCFG2));
+    return pt_loongarch64_narrow(format, (uint32_t)word, page_sizes);
+}
+
+/** The registers that tell the CPU of the format: all but the root, and the refill handler. */
+static inline void pt_hw_set_format(const struct pt_format *format)
+{
+    uint64_t pwcl = pt_loongarch_pwcl(format), pwch = pt_loongarch_pwch(format), size = format->page_shift;
+    uint64_t index = (uint64_t)format->page_shift << PT_LOONGARCH_TLBIDX_PS_SHIFT;
+
+    __asm__ volatile("csrwr %0, %1" : "+r"(pwcl) : "i"(PT_LOONGARCH_CSR_PWCL) : "memory");
+    __asm__ volatile("csrwr %0, %1" : "+r"(pwch) : "i"(PT_LOONGARCH_CSR_PWCH) : "memory");
+    __asm__ volatile("csrwr %0, %1" : "+r"(index) : "i"(PT_LOONGARCH_CSR_TLBIDX) : "memory");
+    __asm__ volatile("csrwr %0, %1" : "+r"(size) : "i"(PT_LOONGARCH_CSR_STLBPS) : "memory");
+    size = format->page_shift;
+    __asm__ volatile("csrwr %0, %1" : "+r"(size) : "i"(PT_LOONGARCH_CSR_TLBREHI) : "memory");
+}
 
 /**
  * No CPU caches upper levels here. But where a table was, the TLB may hold entries with V = 0 of any of its
@@ -165,7 +238,7 @@ static inline void pt_hw_load_root_lower(const struct page_table *pt)
     __asm__ volatile("csrwr %0, %1" : "+r"(root) : "i"(PT_LOONGARCH_CSR_PGDL) : "memory");
 }
 
-/** PGDH, addresses whose top bit is 1: for the format pt_loongarch64 the same table. Invalidates nothing. */
+/** PGDH, addresses whose top bit is 1: the same table. Invalidates nothing. */
 static inline void pt_hw_load_root_upper(const struct page_table *pt)
 {
     uint64_t root = pt_root(pt);

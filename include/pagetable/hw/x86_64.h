@@ -1,49 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86_64: control register bits, memory types, loading the root, and the TLB instructions.
+ * x86_64: loading the root, the TLB instructions, what the CPU has; the roots of AMD's nested paging and of EPT.
  * "SDM" is the Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A.
  */
 #ifndef PAGETABLE_HW_X86_64_H
 #define PAGETABLE_HW_X86_64_H
 
-#include <pagetable/pagetable.h>
+#include <pagetable/hw/x86.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /*
- * What must be set before a table of pt_x86_64 is right: CR0.PG and WP (without WP the kernel writes to
- * read-only pages), CR4.PAE, EFER.LME and NXE (without NXE bit 63 of an entry is reserved, and every
- * mapping without PT_EXECUTE faults). CR4.PGE makes PT_GLOBAL mean something; SMEP and SMAP keep the
- * kernel off user pages. SDM 2.5, 4.1.3.
+ * What must be set before a table is right: CR0.PG and WP (without WP the kernel writes to read-only pages), CR4.PAE,
+ * EFER.LME and NXE (without NXE bit 63 of an entry is reserved, and every mapping without PT_EXECUTE faults: take
+ * PT_FEATURE_NX from a copy); CR4.LA57 for pt_x86_64_la57 and only for it, which can be set outside of long mode only.
+ * CR4.PGE makes PT_GLOBAL mean something; SMEP and SMAP keep the kernel off user pages. SDM 2.5, 4.1.3.
  */
-#define PT_X86_64_CR0_WP (UINT64_C(1) << 16)
-#define PT_X86_64_CR0_PG (UINT64_C(1) << 31)
-
 #define PT_X86_64_CR3_PCID UINT64_C(0xfff) /**< with CR4.PCIDE */
 
-#define PT_X86_64_CR4_PAE (UINT64_C(1) << 5)
-#define PT_X86_64_CR4_PGE (UINT64_C(1) << 7)
-#define PT_X86_64_CR4_LA57 (UINT64_C(1) << 12) /**< 5 levels; can only change outside of long mode */
-#define PT_X86_64_CR4_PCIDE (UINT64_C(1) << 17)
-#define PT_X86_64_CR4_SMEP (UINT64_C(1) << 20)
-#define PT_X86_64_CR4_SMAP (UINT64_C(1) << 21)
-
-#define PT_X86_64_MSR_EFER UINT32_C(0xc0000080)
-#define PT_X86_64_EFER_LME (UINT64_C(1) << 8)
-#define PT_X86_64_EFER_NXE (UINT64_C(1) << 11)
+/*
+ * Nested paging (AMD): VMCB offset 0x90, bit 0 set, turns it on; nCR3, offset 0xb0, is the root and nothing else, for
+ * the nested tables are walked as the host's CR0, CR4 and EFER say: LA57 gives 5 levels, NXE has to be set. The PAT is
+ * the host's. An ASID there tags the guest's translations, nested ones included: to invalidate what a flush of such a
+ * table owes, write 3 (this ASID) or 1 (all) to TLB_CONTROL, offset 0x5c, before the next VMRUN. INVLPGA takes a
+ * guest's virtual address and is of no use for that. APM 15.16, 15.25.3.
+ *
+ * The library invalidates nothing by itself for nested tables and EPT: the handler's flush_tlb has to. It is called with
+ * guest-physical addresses, on one CPU; those that run the guest have to leave it first.
+ */
+static inline uint64_t pt_npt_ncr3(const struct page_table *pt)
+{
+    return pt_root(pt);
+}
 
 /*
- * Memory types: pt_format.memory_index is the number of a PAT entry, bits PAT:PCD:PWT of a leaf (SDM,
- * "Page Attribute Table"). The formats assume what the PAT holds after reset; a kernel that changes it (to have WC,
- * say) copies the format and names the entries of its own.
+ * EPT (Intel): the EPTP is the root, memory type 6 (write-back) for the walk in bits 2:0, the levels less 1 in bits 5:3,
+ * and bit 6 where accessed and dirty are to be set (IA32_VMX_EPT_VPID_CAP says what there is: bit 0 execute-only, 6 and
+ * 7 4 and 5 levels, 14 WB, 16 2M, 17 1G, 21 A/D). Mode-based execute control is bit 22 of the secondary processor-based
+ * controls, EPT-violation #VE bit 18. An unused entry is 0: it may cause #VE, whatever PT_FEATURE_SUPPRESS_VE says of
+ * leaves. SDM vol. 3C 24.6.11, A.10.
+ *
+ * What a flush owes is paid by INVEPT type 1 with the EPTP (or type 2, all), on every CPU that has used it: guest-physical
+ * and combined mappings go, for there is no invalidation by guest-physical address. INVVPID drops linear and combined
+ * mappings only, and does not pay. Entries that were not present or misconfigured owe nothing. SDM vol. 3C 28.4.3.
  */
-#define PT_X86_64_MSR_PAT UINT32_C(0x277)
-#define PT_X86_64_PAT UINT64_C(0x0007040600070406) /**< UC UC- WT WB UC UC- WT WB, entry 7 first */
-#define PT_X86_64_PAT_NORMAL 0                     /**< WB */
-#define PT_X86_64_PAT_UNCACHED 2                   /**< UC-: PCD */
-#define PT_X86_64_PAT_DEVICE 3                     /**< UC: PCD and PWT */
+static inline uint64_t pt_ept_eptp(const struct page_table *pt)
+{
+    return pt_root(pt) | 6u | (uint64_t)(pt->format->levels - 1u) << 3 | (pt->format->tracks_access ? 1u << 6 : 0);
+}
+
+#define PT_EPT_IGNORE_PAT 8 /**< added to an index of pt_format.memory_index */
 
 #if defined(__x86_64__)
 
@@ -56,27 +64,6 @@ static inline void pt_hw_load_root(const struct page_table *pt)
     uint64_t cr3 = pt_root(pt) | (pt->asid == PT_NO_ASID ? 0 : pt->asid & PT_X86_64_CR3_PCID);
 
     __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-}
-
-/** Whether this code may execute the instructions below: the current privilege level is 0. */
-static inline bool pt_hw_is_privileged(void)
-{
-    uint16_t cs;
-
-    __asm__ volatile("mov %%cs, %0" : "=r"(cs));
-    return (cs & 3) == 0;
-}
-
-/** The table walker sees stores in program order: the compiler must only have made them. SDM 4.10.4.3. */
-static inline void pt_hw_publish(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
-/** INVLPG and MOV to CR4 are serialising: the compiler must only have made the stores. SDM, "Serializing Instructions". */
-static inline void pt_hw_invalidate_begin(void)
-{
-    __asm__ volatile("" : : : "memory");
 }
 
 /** INVLPG reaches all sizes of pages and all paging-structure caches, but of one PCID only. SDM 4.10.4.1. */
@@ -147,12 +134,6 @@ static inline void pt_hw_invalidate_asid(uint32_t asid)
     }
     __asm__ volatile("mov %%cr3, %0" : "=r"(cr3) : : "memory");
     __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-}
-
-/** The instructions above are done when they retire. */
-static inline void pt_hw_invalidate_end(void)
-{
-    __asm__ volatile("" : : : "memory");
 }
 
 #endif /* __x86_64__ */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86, 32 bits: loading the root of pt_x86_32 and pt_x86_pae, and the TLB instructions. The bits of the control
+ * registers are those of hw/x86.h.
+ */
+#ifndef PAGETABLE_HW_X86_32_H
+#define PAGETABLE_HW_X86_32_H
+
+#include <pagetable/hw/x86.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * What must be set before a table is right: CR0.PG and WP; for pt_x86_32 CR4.PSE and not PAE; for pt_x86_pae CR4.PAE,
+ * and EFER.NXE (or a copy without PT_FEATURE_NX). CR4.PGE makes PT_GLOBAL mean something. PSE-36 is CPUID.1:EDX bit 17
+ * (PT_FEATURE_PSE36; pa_bits at most 40), the PAT bit 16: without it no memory_index above 3 exists.
+ *
+ * CR3 has 32 bits: the root has to lie below 4 GiB; that of pt_x86_pae is 32 bytes, of which there is one to a frame.
+ */
+
+#if defined(__i386__)
+
+/**
+ * Use *pt from the next instruction on, which it must map where it runs. Drops the TLB entries that are not global,
+ * and loads the PDPTEs of pt_x86_pae. SDM 4.3, 4.4.1.
+ */
+static inline void pt_hw_load_root(const struct page_table *pt)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"((uint32_t)pt_root(pt)) : "memory");
+}
+
+/** INVLPG reaches all sizes of pages and all paging-structure caches: there are no PCIDs in 32-bit modes. SDM 4.10.4.1. */
+static inline bool pt_hw_needs_all(const struct pt_flush *flush)
+{
+    (void)flush;
+    return false;
+}
+
+/** Drops the page that holds vaddr, global or not. It leaves the PDPTEs alone: a change of one owes everything. */
+static inline void pt_hw_invalidate(pt_vaddr vaddr, uint32_t asid, bool global, bool tables)
+{
+    (void)asid;
+    (void)global;
+    (void)tables;
+    __asm__ volatile("invlpg (%0)" : : "r"((uint32_t)vaddr) : "memory");
+}
+
+/** All that is not global, and the PDPTEs. SDM 4.10.4.1, 4.4.1. */
+static inline void pt_hw_invalidate_asid(uint32_t asid)
+{
+    uint32_t cr3;
+
+    (void)asid;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3) : : "memory");
+    __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+/**
+ * Everything. Only a change of CR4.PGE drops global entries, of which there are none while it is clear; only a load of
+ * CR3 is sure to load the PDPTEs. A CPU old enough to have no CR4 has no use for this header.
+ */
+static inline void pt_hw_invalidate_all(void)
+{
+    uint32_t cr4;
+
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4) : : "memory");
+    if (cr4 & PT_X86_64_CR4_PGE)
+        __asm__ volatile("mov %0, %%cr4" : : "r"(cr4 & ~(uint32_t)PT_X86_64_CR4_PGE) : "memory");
+    pt_hw_invalidate_asid(PT_NO_ASID);
+    if (cr4 & PT_X86_64_CR4_PGE)
+        __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+}
+
+#endif /* __i386__ */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What x86 entries of 8 bytes (4- and 5-level paging, PAE, AMD nested paging) and of 4 have in common: bits 12:0. The
+ * file that includes this has defined
+ *   X86_SMALL_ADDRESS, X86_HUGE_ADDRESS   the address bits of a page of the last level, and above
+ *   X86_XD                                execute-disable, or 0 where there is none
+ *   X86_SOFTWARE                          what the user may keep in an entry
+ * Sections: Intel SDM vol. 3A 4.3 to 4.5 (tables 4-4 to 4-20: the entries), 4.6 (rights), 4.9.2 (PAT); AMD APM vol. 2,
+ * 5.2 to 5.4, 15.25 (nested paging).
+ *
+ * Reading cannot be withheld from a page that is present: WRITE and EXECUTE imply READ. Without NX, READ implies
+ * EXECUTE.
+ */
+#ifndef PT_FORMATS_X86_H
+#define PT_FORMATS_X86_H
+
+#define X86_P (UINT64_C(1) << 0)         /* present */
+#define X86_RW (UINT64_C(1) << 1)        /* writable */
+#define X86_US (UINT64_C(1) << 2)        /* user; every access through nested tables is one (APM 15.25.5) */
+#define X86_PWT (UINT64_C(1) << 3)       /* bit 0 of the PAT index */
+#define X86_PCD (UINT64_C(1) << 4)       /* bit 1 of the PAT index */
+#define X86_A (UINT64_C(1) << 5)         /* accessed; set by the CPU */
+#define X86_D (UINT64_C(1) << 6)         /* dirty; set by the CPU in leaves */
+#define X86_PS (UINT64_C(1) << 7)        /* page size: a leaf above the last level */
+#define X86_PAT_SMALL (UINT64_C(1) << 7) /* bit 2 of the PAT index, in the last level */
+#define X86_G (UINT64_C(1) << 8)         /* global (CR4.PGE) */
+#define X86_PAT_HUGE (UINT64_C(1) << 12) /* bit 2 of the PAT index, above the last level */
+
+/* Bits 11:9 are free for software in all of them; bit 10 is the user's. P = 0 makes all others ours, too. */
+#define X86_NO_ACCESS (UINT64_C(1) << 9)    /* P = 0, and yet a mapping */
+#define X86_SAVED_DIRTY (UINT64_C(1) << 11) /* dirty, while not writable */
+
+/* A program without privilege runs on no table of its own: no TLB holds anything of it. */
+#if defined(__x86_64__) || defined(__i386__)
+#include <pagetable/hw.h>
+
+PT_INLINE void x86_flush(const struct pt_flush *flush)
+{
+    if (pt_hw_is_privileged())
+        pt_hw_flush(flush);
+}
+#endif
+
+PT_INLINE bool x86_is_second_stage(const struct pt_format *format)
+{
+    return format->features & PT_FEATURE_SECOND_STAGE;
+}
+
+static bool x86_memory_index_is_sound(const struct pt_format *format)
+{
+    return format->memory_index.normal < 8 && format->memory_index.device < 8 && format->memory_index.uncached < 8 &&
+           format->memory_index.device != format->memory_index.normal &&
+           format->memory_index.uncached != format->memory_index.normal &&
+           format->memory_index.uncached != format->memory_index.device;
+}
+
+PT_INLINE enum entry_kind x86_kind(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    (void)format;
+    if (entry & X86_P)
+        return last_level || (entry & X86_PS) ? ENTRY_LEAF : ENTRY_TABLE;
+    return entry & X86_NO_ACCESS ? ENTRY_LEAF : ENTRY_EMPTY;
+}
+
+PT_INLINE pt_entry x86_pat_bit(bool last_level)
+{
+    return last_level ? X86_PAT_SMALL : X86_PAT_HUGE;
+}
+
+PT_INLINE pt_entry x86_address_bits(bool last_level)
+{
+    return last_level ? X86_SMALL_ADDRESS : X86_HUGE_ADDRESS;
+}
+
+PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
+{
+    unsigned index = flags & PT_DEVICE     ? format->memory_index.device
+                     : flags & PT_UNCACHED ? format->memory_index.uncached
+                                           : format->memory_index.normal;
+    pt_entry entry = shape.last ? 0 : X86_PS;
+
+    entry |= (index & 1 ? X86_PWT : 0) | (index & 2 ? X86_PCD : 0) | (index & 4 ? x86_pat_bit(shape.last) : 0);
+    if (x86_is_second_stage(format))
+        entry |= X86_US;
+    else
+        entry |= (flags & PT_USER ? X86_US : 0) | (flags & PT_GLOBAL ? X86_G : 0);
+
+    /*
+     * A page that is not present can still be read from the L1 cache speculatively (L1 Terminal Fault):
+     * its address is stored inverted, where no memory is.
+     */
+    if (!(flags & (PT_READ | PT_WRITE | PT_EXECUTE)))
+        return entry | X86_NO_ACCESS | X86_XD | x86_address_bits(shape.last);
+
+    entry |= X86_P;
+    entry |= flags & PT_WRITE ? X86_RW : 0;
+    if (!format->tracks_access) /* spare the CPU the writing */
+        entry |= X86_A | (flags & PT_WRITE ? X86_D : 0);
+    entry |= flags & PT_EXECUTE || !(format->features & PT_FEATURE_NX) ? 0 : X86_XD;
+    return entry;
+}
+
+PT_INLINE pt_flags x86_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    unsigned index =
+        (entry & X86_PWT ? 1u : 0) | (entry & X86_PCD ? 2u : 0) | (entry & x86_pat_bit(last_level) ? 4u : 0);
+    pt_flags flags = 0;
+
+    if (entry & X86_P)
+        flags |= PT_READ | (entry & X86_RW ? PT_WRITE : 0) | (entry & X86_XD ? 0 : PT_EXECUTE);
+    flags |= entry & X86_US ? PT_USER : 0;
+    flags |= entry & X86_G ? PT_GLOBAL : 0;
+    if (PT_UNLIKELY(index != format->memory_index.normal))
+        flags |= (index == format->memory_index.device ? PT_DEVICE : 0) |
+                 (index == format->memory_index.uncached ? PT_UNCACHED : 0);
+    if (format->tracks_access)
+        flags |= (entry & X86_A ? PT_ACCESSED : 0) | (entry & (X86_D | X86_SAVED_DIRTY) ? PT_DIRTY : 0);
+    return flags;
+}
+
+PT_INLINE pt_paddr x86_table_paddr(const struct pt_format *format, pt_entry entry)
+{
+    (void)format;
+    return entry & X86_SMALL_ADDRESS;
+}
+
+PT_INLINE pt_paddr x86_paddr_mask(const struct pt_format *format)
+{
+    (void)format;
+    return X86_SMALL_ADDRESS;
+}
+
+PT_INLINE bool x86_leaf_has_rights(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
+    return leaf & X86_P;
+}
+
+PT_INLINE bool x86_leaf_is_global(const struct pt_format *format, pt_entry leaf, bool last_level)
+{
+    (void)format;
+    (void)last_level;
+    return leaf & X86_G;
+}
+
+PT_INLINE pt_entry x86_reshaped_attributes(const struct pt_format *format, pt_entry leaf, struct shape from,
+                                           struct shape to)
+{
+    pt_entry entry = leaf & ~(x86_address_bits(from.last) | X86_PS | x86_pat_bit(from.last));
+
+    (void)format;
+    entry |= to.last ? 0 : X86_PS;
+    entry |= leaf & x86_pat_bit(from.last) ? x86_pat_bit(to.last) : 0;
+    if (!(leaf & X86_P))
+        entry |= x86_address_bits(to.last);
+    return entry;
+}
+
+/* A dirty leaf that is not writable would be a shadow-stack page (vol. 1, 17.2): D waits in a bit of ours. */
+PT_INLINE pt_entry x86_keep_recorded(const struct pt_format *format, pt_entry from, pt_entry to)
+{
+    bool dirty = from & (X86_D | X86_SAVED_DIRTY);
+
+    to |= from & X86_SOFTWARE;
+    if (!format->tracks_access)
+        return to;
+    return to | (from & X86_A) | (dirty ? (to & X86_RW ? X86_D : X86_SAVED_DIRTY) : 0);
+}
+
+PT_INLINE pt_entry x86_clear_recorded(const struct pt_format *format, pt_entry leaf, pt_flags recorded)
+{
+    (void)format;
+    return leaf & ~((recorded & PT_ACCESSED ? X86_A : 0) | (recorded & PT_DIRTY ? X86_D | X86_SAVED_DIRTY : 0));
+}
+
+PT_INLINE bool x86_hardware_writes(const struct pt_format *format, pt_entry leaf)
+{
+    (void)format;
+    return (leaf & X86_P) && (!(leaf & X86_A) || (leaf & (X86_RW | X86_D)) == X86_RW);
+}
+
+#endif
