@@ -61,6 +61,7 @@ struct run_of_fuzz {
 
 static struct pt_format choose_format(uint8_t choice)
 {
+    const struct pt_format *const plain[] = {&pt_x86_64, &pt_aarch64, &pt_sv39, &pt_sv48, &pt_loongarch64};
     struct pt_format format;
 
     switch (choice % 8) {
@@ -81,7 +82,10 @@ static struct pt_format choose_format(uint8_t choice)
         format.va_bits = (uint8_t)(12 + format.index_bits * format.levels);
         break;
     default:
-        format = *formats[choice % 8 % formats_count];
+        /* One of all formats as it is, or one of the plain ones, narrowed. */
+        if (choice & 128)
+            return *formats[(choice % 8u + choice / 8u % 16u * 5u) % formats_count];
+        format = *plain[choice % 8];
         if (choice & 8)
             format.pa_bits = 40;
         if (choice & 16)
@@ -465,7 +469,7 @@ static pt_flags touch(struct run_of_fuzz *run, const struct side *side, pt_vaddr
                 return 0;
             raw = fake_touch(format, raw, write);
         } else {
-            table = raw & X86_ADDRESS;
+            table = raw & X86_ADDRESS & ~format->table_bits;
             if ((raw & X86_P) && !last && !(raw & X86_PS))
                 continue;
             if (!(raw & X86_P) || (write && !(raw & X86_RW)))

@@ -15,7 +15,7 @@
 #include "snapshot.h"
 #include "test.h"
 
-#define SEEDS 16
+#define SEEDS 4
 #define STEPS 4000
 #define STEPS_PER_WALK 200
 #define QUERIES_PER_STEP 12
