@@ -6,7 +6,7 @@ set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
-all=(x86_64 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
+all=(x86_64 x86_64-la57 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
     riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
@@ -24,6 +24,11 @@ describe()
     case $1 in
     x86_64)
         machine=(-machine q35 -cpu 'max,la57=off' -device 'isa-debug-exit,iobase=0xf4,iosize=4')
+        passed=33
+        ;;
+    x86_64-la57)
+        machine=(-machine q35 -cpu max -device 'isa-debug-exit,iobase=0xf4,iosize=4')
+        options=(-DFORMAT=pt_x86_64_la57 -DVARIANT=LA57)
         passed=33
         ;;
     aarch64)

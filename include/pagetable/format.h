@@ -31,7 +31,7 @@ enum pt_debt {
  */
 #define PT_FEATURE_NX (1u << 0)           /**< x86: EFER.NXE. Without, what can be read can be executed */
 #define PT_FEATURE_SECOND_STAGE (1u << 1) /**< translates the addresses of a guest (x86 NPT, RISC-V, AArch64) */
-#define PT_FEATURE_PSE36 (1u << 2)        /**< x86, 32-bit: pages of 4 MiB above 4 GiB */
+#define PT_FEATURE_PSE36 (1u << 2)        /**< x86, 32-bit: pages of 4 MiB above 4 GiB; reserved, no format takes it */
 #define PT_FEATURE_EXECUTE_ONLY (1u << 3) /**< EPT: pages that can be executed and not read */
 #define PT_FEATURE_MODE_EXECUTE (1u << 4) /**< EPT: mode-based execute control; PT_USER says for which mode */
 #define PT_FEATURE_SUPPRESS_VE (1u << 5)  /**< EPT: no leaf causes virtualization exceptions */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86, entries of 4 bytes: 32-bit paging, with PSE-36 where the CPU has it. Sections: Intel SDM vol. 3A 4.3 "32-Bit
- * Paging" (tables 4-3 to 4-6). There is no execute-disable.
+ * x86, entries of 4 bytes: 32-bit paging. Sections: Intel SDM vol. 3A 4.3 "32-Bit Paging" (tables 4-3 to 4-6). There is no
+ * execute-disable.
  */
 #include "family.h"
 
@@ -25,14 +25,17 @@
 #define X86_INVALIDATE NULL
 #endif
 
+/*
+ * PSE-36 is refused: with it huge pages reach 40 bits of physical addresses and small ones 32, and a huge page above
+ * 4 GiB could not be split.
+ */
 static bool x86_format_is_sound(const struct pt_format *format)
 {
-    return !(format->features & ~PT_FEATURE_PSE36) && format->levels == 2 && format->va_bits == 32 &&
-           format->address_space == PT_ZERO_EXTENDED &&
-           format->pa_bits <= (format->features & PT_FEATURE_PSE36 ? 40 : 32) && x86_memory_index_is_sound(format);
+    return format->features == 0 && format->levels == 2 && format->va_bits == 32 &&
+           format->address_space == PT_ZERO_EXTENDED && format->pa_bits <= 32 && x86_memory_index_is_sound(format);
 }
 
-/* Only huge pages reach above 4 GiB. */
+/* Where bits 39:32 have room is told to be zero, or in a page without access one: no CPU finds memory there. */
 PT_INLINE pt_entry x86_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;

@@ -3,8 +3,8 @@
  * x86_64: from the PVH entry to kernel_main(), the traps, and the accesses that may fault.
  *
  * The loader enters in 32-bit protected mode with paging off. Long mode cannot be had without paging, and
- * the library is 64-bit code: so two tables are forced on us here, an identity map of the first GiB. The
- * kernel leaves them as soon as it has built its own, and comes back to them at the end, since long mode
+ * the library is 64-bit code: so two tables (three with 5-level paging, whose CR4.LA57 cannot be set any more in
+ * long mode) are forced on us here, an identity map of the first GiB. The kernel leaves them as soon as it has built its own, and comes back to them at the end, since long mode
  * cannot turn paging off either.
  */
 
@@ -12,6 +12,7 @@
 #define CR0_WP (1 << 16)
 #define CR0_PG (1 << 31)
 #define CR4_PAE (1 << 5)
+#define CR4_LA57 (1 << 12)
 #define MSR_EFER 0xc0000080
 #define EFER_LME (1 << 8)
 #define EFER_NXE (1 << 11)
@@ -35,6 +36,10 @@
     .balign 4096
     .globl boot_root
 boot_root:
+#ifdef MACHINE_LA57
+    .skip 4096
+#endif
+boot_level_4:
     .skip 4096
 boot_directory:
     .skip 4096
@@ -63,12 +68,17 @@ boot_start:
     xorl %eax, %eax
     rep stosb
 
-    movl $boot_directory + PRESENT_WRITABLE, boot_root
+#ifdef MACHINE_LA57
+    movl $boot_level_4 + PRESENT_WRITABLE, boot_root
+    movl $CR4_PAE | CR4_LA57, %edx
+#else
+    movl $CR4_PAE, %edx
+#endif
+    movl $boot_directory + PRESENT_WRITABLE, boot_level_4
     movl $PRESENT_WRITABLE_HUGE, boot_directory /* one page of 1 GiB, from 0 */
 
     lgdt gdt_pointer
-    movl $CR4_PAE, %eax
-    movl %eax, %cr4
+    movl %edx, %cr4
     movl $boot_root, %eax
     movl %eax, %cr3
     movl $MSR_EFER, %ecx

@@ -7,7 +7,10 @@
 #define MIB (UINT64_C(1) << 20)
 
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &pt_x86_64;
+#ifndef MACHINE_FORMAT
+#define MACHINE_FORMAT pt_x86_64
+#endif
+const struct pt_format *const machine_format = &MACHINE_FORMAT;
 const struct machine_region machine_regions[] = {
     {"RAM", 0, 256 * MIB, PT_READ | PT_WRITE}, {NULL, 0, 0, 0}, /* serial line and exit device are behind I/O ports */
 };
@@ -69,6 +72,11 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
 {
     uint64_t cr4;
 
+    struct pt_format own = pt_x86_64_detect();
+
+    if (own.levels != lower->format->levels || own.page_sizes != lower->format->page_sizes ||
+        own.features != lower->format->features || own.pa_bits < 36 || own.pa_bits > lower->format->pa_bits)
+        kernel_panic("pt_x86_64_detect", own.levels, own.pa_bits, own.page_sizes);
     (void)upper;                                 /* one root for both halves */
     write_msr(PT_X86_64_MSR_PAT, PT_X86_64_PAT); /* as after reset; but who knows what ran before */
     pt_hw_load_root(lower);

@@ -14,8 +14,8 @@ extern "C" {
 
 /*
  * What must be set before a table is right: CR0.PG and WP; for pt_x86_32 CR4.PSE and not PAE; for pt_x86_pae CR4.PAE,
- * and EFER.NXE (or a copy without PT_FEATURE_NX). CR4.PGE makes PT_GLOBAL mean something. PSE-36 is CPUID.1:EDX bit 17
- * (PT_FEATURE_PSE36; pa_bits at most 40), the PAT bit 16: without it no memory_index above 3 exists.
+ * and EFER.NXE (or a copy without PT_FEATURE_NX). CR4.PGE makes PT_GLOBAL mean something. The PAT is CPUID.1:EDX
+ * bit 16: without it no memory_index above 3 exists. PSE-36 is not supported.
  *
  * CR3 has 32 bits: the root has to lie below 4 GiB; that of pt_x86_pae is 32 bytes, of which there is one to a frame.
  */
