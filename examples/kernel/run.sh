@@ -6,7 +6,8 @@ set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
-all=(x86_64 x86_64-la57 aarch64 riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
+all=(x86_64 x86_64-la57 aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
+    riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
     riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
@@ -33,6 +34,18 @@ describe()
         ;;
     aarch64)
         machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
+        ;;
+    aarch64-16k | aarch64-64k | aarch64-64k-52)
+        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
+        options=(-DFORMAT="pt_${1//-/_}")
+        ;;
+    aarch64-lpa2)
+        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
+        options=(-DFORMAT=pt_aarch64_4k_52)
+        ;;
+    aarch64-contiguous)
+        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
+        options=(-DVARIANT=CONTIGUOUS)
         ;;
     riscv64-sv39 | riscv64-sv48 | riscv64-sv57)
         machine=(-M virt -cpu rv64 -bios none)

@@ -13,9 +13,9 @@
  *   pt_hw_invalidate_all()      everything
  *   pt_hw_invalidate_end()      wait until they are done
  *   pt_hw_needs_all(flush)      no invalidation by address reaches all that is owed
- *   pt_hw_flush_second_stage(flush, all)
+ *   pt_hw_flush_other_regime(flush, all)
  *                               what is owed of a second stage (`all`: everything), by a hypervisor's instructions;
- *                               only with PT_HW_HAS_SECOND_STAGE
+ *                               only with PT_HW_HAS_OTHER_REGIMES
  *
  * They act on this CPU only, except on AArch64 (inner shareable domain). All are privileged.
  */
@@ -84,9 +84,9 @@ static inline void pt_hw_flush(const struct pt_flush *flush)
     if (!all && pages == 0)
         return;
 
-#ifdef PT_HW_HAS_SECOND_STAGE
-    if (flush->format->features & PT_FEATURE_SECOND_STAGE) {
-        pt_hw_flush_second_stage(flush, all || pages > PT_HW_MAX_SINGLE);
+#ifdef PT_HW_HAS_OTHER_REGIMES
+    if (flush->format->features & (PT_FEATURE_SECOND_STAGE | PT_FEATURE_EL2)) {
+        pt_hw_flush_other_regime(flush, all || pages > PT_HW_MAX_SINGLE);
         return;
     }
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's "virt" machine with -cpu max, at EL1: TTBR0_EL1 translates the lower half, TTBR1_EL1 the upper. */
+/*
+ * QEMU's "virt" machine with -cpu max, at EL1: TTBR0_EL1 translates the lower half, TTBR1_EL1 the upper. Built once for
+ * each format: -DMACHINE_FORMAT=pt_aarch64_16k; with -DMACHINE_CONTIGUOUS its copy with pages of several entries.
+ */
 #include <pagetable/hw.h>
 
 #include "machine.h"
@@ -8,7 +11,11 @@
 #define RAM_SIZE (UINT64_C(256) << 20)
 #define PL011 UINT64_C(0x09000000)
 
-static struct pt_format format; /* pt_aarch64, and what this CPU can do */
+#ifndef MACHINE_FORMAT
+#define MACHINE_FORMAT pt_aarch64
+#endif
+
+static struct pt_format format; /* MACHINE_FORMAT, as far as this CPU can do it */
 
 const char machine_name[] = MACHINE_NAME;
 const struct pt_format *const machine_format = &format;
@@ -16,7 +23,7 @@ const uintptr_t machine_linear_offset = 0;
 
 const struct machine_region machine_regions[] = {
     {"RAM", RAM, RAM_SIZE, PT_READ | PT_WRITE},
-    {"serial line", PL011, PT_4K, PT_READ | PT_WRITE | PT_DEVICE},
+    {"serial line", PL011, PT_64K, PT_READ | PT_WRITE | PT_DEVICE},
     {0},
 };
 
@@ -67,8 +74,11 @@ void machine_set_up(void); /* called by boot.S */
 
 void machine_set_up(void)
 {
-    format = pt_aarch64;
-    format.bbm_level = pt_aarch64_bbm_level(READ_REGISTER("id_aa64mmfr2_el1"));
+    format = pt_aarch64_detect(MACHINE_FORMAT, READ_REGISTER("id_aa64mmfr0_el1"), READ_REGISTER("id_aa64mmfr1_el1"),
+                               READ_REGISTER("id_aa64mmfr2_el1"));
+#ifdef MACHINE_CONTIGUOUS
+    format = pt_aarch64_contiguous(format);
+#endif
 }
 
 /*
@@ -77,7 +87,7 @@ void machine_set_up(void)
  */
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
-    uint64_t tcr = pt_aarch64_tcr(READ_REGISTER("id_aa64mmfr0_el1"));
+    uint64_t tcr = pt_aarch64_tcr_of(lower->format, READ_REGISTER("id_aa64mmfr0_el1"));
 
     if (lower->format->tracks_access) {
         if (!pt_aarch64_can_track_access(READ_REGISTER("id_aa64mmfr1_el1")))
@@ -124,7 +134,7 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
                      : "memory");
     if ((result & 1) != 0) /* F */
         return false;
-    *paddr = (result & UINT64_C(0x0000fffffffff000)) | (vaddr & 0xfff);
+    *paddr = (result & UINT64_C(0x000ffffffffff000)) | (vaddr & 0xfff);
     return true;
 }
 

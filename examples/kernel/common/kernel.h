@@ -65,6 +65,14 @@ static inline pt_paddr kernel_physical(const void *memory)
     return (uintptr_t)memory - machine_linear_offset;
 }
 
+/* Frames that a table below the root takes, of entries of 8 bytes or less. */
+static inline size_t kernel_table_frames(void)
+{
+    size_t frames = ((size_t)8 << machine_format->index_bits) / (size_t)PT_FRAME_SIZE;
+
+    return frames > 1 ? frames : 1;
+}
+
 /* memory.c: the frame pool, tagged memory; and a handler that counts tables, with a struct kernel as its ctx. */
 void kernel_set_up_memory(struct kernel *kernel);
 extern const struct pt_handler kernel_handler;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AArch64, EL1&0 translation regime: what goes into MAIR_EL1, TCR_EL1, SCTLR_EL1 and TTBRn_EL1 for the
- * format pt_aarch64, and the TLB instructions. Arm Architecture Reference Manual (DDI 0487): registers
+ * AArch64: what goes into MAIR_ELx, TCR_ELx, SCTLR_ELx, TTBRn_ELx, VTCR_EL2 and VTTBR_EL2 for the formats
+ * pt_aarch64..., and the TLB instructions. Arm Architecture Reference Manual (DDI 0487): registers
  * by name in D24, TLB maintenance in D8, the TLBI instructions by name in C5.5.
  *
  * To turn the MMU on, at EL1, in this order: MAIR_EL1, TCR_EL1, pt_hw_load_root_lower and _upper,
@@ -78,8 +78,11 @@ static inline struct pt_format pt_aarch64_contiguous(struct pt_format format)
 #define PT_AARCH64_TCR_HA (UINT64_C(1) << 39) /* FEAT_HAFDBS: hardware sets the accessed flag ... */
 #define PT_AARCH64_TCR_HD (UINT64_C(1) << 40) /* ... and, with HA, the dirty state: pt_format.tracks_access */
 
-/** ID_AA64MMFR0_EL1.PARange, and TCR_EL1.IPS in the same code, that mean 48 bits. */
+#define PT_AARCH64_TCR_DS (UINT64_C(1) << 59) /* FEAT_LPA2: 52-bit addresses with the 4K and 16K granule */
+
+/** ID_AA64MMFR0_EL1.PARange, and TCR_EL1.IPS in the same code, that mean 48 and 52 bits. */
 #define PT_AARCH64_PARANGE_48 5
+#define PT_AARCH64_PARANGE_52 6
 
 /**
  * TCR_EL1 for pt_aarch64 in both halves, given ID_AA64MMFR0_EL1. Hardware updates of the accessed and
@@ -127,6 +130,118 @@ static inline bool pt_aarch64_can_track_access(uint64_t id_aa64mmfr1)
     return (id_aa64mmfr1 & 0xf) >= 2;
 }
 
+/* ---- TTBRn_EL1: the root's address is bits 47:1; bit 0 (CnP) says that all CPUs share it ---------- */
+
+#define PT_AARCH64_TTBR_CNP (UINT64_C(1) << 0)
+#define PT_AARCH64_TTBR_ASID(asid) ((uint64_t)(asid) << 48)
+
+/* ---- Of any format: TCR_EL1, TCR_EL2, VTCR_EL2, TTBR ------------------------------------------------ */
+
+/** PARange, IPS and PS for the format's physical addresses, no more than ID_AA64MMFR0_EL1 has. */
+static inline uint64_t pt_aarch64_ps(const struct pt_format *format, uint64_t id_aa64mmfr0)
+{
+    uint64_t parange = id_aa64mmfr0 & 0xf;
+
+    if (parange > PT_AARCH64_PARANGE_48)
+        parange = format->features & PT_FEATURE_WIDE_PA ? PT_AARCH64_PARANGE_52 : PT_AARCH64_PARANGE_48;
+    return parange;
+}
+
+/** TCR.DS, which changes the entries: 52-bit addresses with the 4K and 16K granule. */
+static inline bool pt_aarch64_ds(const struct pt_format *format)
+{
+    return (format->features & PT_FEATURE_WIDE_PA) && format->page_shift < 16;
+}
+
+/** TG0, a field of two bits. */
+static inline uint64_t pt_aarch64_tg0(const struct pt_format *format)
+{
+    return format->page_shift == 12 ? 0 : format->page_shift == 14 ? 2 : 1;
+}
+
+/** TCR_EL1 (TCR_EL2 with HCR_EL2.E2H) for the format in both halves; what is off and on, as pt_aarch64_tcr. */
+static inline uint64_t pt_aarch64_tcr_of(const struct pt_format *format, uint64_t id_aa64mmfr0)
+{
+    uint64_t tg1 = format->page_shift == 12 ? 2 : format->page_shift == 14 ? 1 : 3; /* not encoded as in TG0 */
+
+    return PT_AARCH64_TCR_T0SZ(format->va_bits) | PT_AARCH64_TCR_T1SZ(format->va_bits) | PT_AARCH64_TCR_WALK0 |
+           PT_AARCH64_TCR_WALK1 | pt_aarch64_tg0(format) << 14 | tg1 << 30 |
+           PT_AARCH64_TCR_IPS(pt_aarch64_ps(format, id_aa64mmfr0)) | (pt_aarch64_ds(format) ? PT_AARCH64_TCR_DS : 0);
+}
+
+#define PT_AARCH64_TCR_EL2_HA (UINT64_C(1) << 21) /* TCR_EL2 without E2H, and VTCR_EL2 */
+#define PT_AARCH64_TCR_EL2_HD (UINT64_C(1) << 22)
+
+/** TCR_EL2 without HCR_EL2.E2H, for a format with PT_FEATURE_EL2. */
+static inline uint64_t pt_aarch64_tcr_el2(const struct pt_format *format, uint64_t id_aa64mmfr0)
+{
+    const uint64_t res1 = UINT64_C(1) << 31 | UINT64_C(1) << 23;
+
+    return res1 | PT_AARCH64_TCR_T0SZ(format->va_bits) | PT_AARCH64_TCR_WALK0 | pt_aarch64_tg0(format) << 14 |
+           pt_aarch64_ps(format, id_aa64mmfr0) << 16 | (pt_aarch64_ds(format) ? UINT64_C(1) << 32 : 0);
+}
+
+/** VTCR_EL2 for a format with PT_FEATURE_SECOND_STAGE. VMIDs have 8 bits. */
+static inline uint64_t pt_aarch64_vtcr(const struct pt_format *format, uint64_t id_aa64mmfr0)
+{
+    const uint64_t res1 = UINT64_C(1) << 31;
+    uint64_t start; /* SL0, and SL2 for level -1: counted from level 2 with the 4K granule, else from level 3 */
+
+    if (format->page_shift == 12)
+        start = format->levels == 5 ? UINT64_C(1) << 33 : (format->levels - UINT64_C(2)) << 6;
+    else
+        start = (format->levels - UINT64_C(1)) << 6;
+    return res1 | PT_AARCH64_TCR_T0SZ(format->va_bits) | PT_AARCH64_TCR_WALK0 | pt_aarch64_tg0(format) << 14 |
+           pt_aarch64_ps(format, id_aa64mmfr0) << 16 | (pt_aarch64_ds(format) ? UINT64_C(1) << 32 : 0) | start;
+}
+
+/** TTBRn_ELx, VTTBR_EL2: the root's address, with 52 bits its bits 51:48 in 5:2; the ASID or VMID if there is one. */
+static inline uint64_t pt_aarch64_ttbr(const struct page_table *pt)
+{
+    uint64_t root = pt_root(pt);
+
+    return (root & UINT64_C(0x0000ffffffffffc0)) | (root >> 46 & 0x3c) |
+           (pt->asid == PT_NO_ASID ? 0 : PT_AARCH64_TTBR_ASID(pt->asid));
+}
+
+/**
+ * What is there of `format` on this CPU, given its ID registers (ID_AA64MMFR0_EL1 to 2): fewer physical bits, 48-bit
+ * addresses instead of 52, no tracking of accesses, and the FEAT_BBM level. Without the granule the copy has no
+ * levels, which pt_create refuses.
+ */
+static inline struct pt_format pt_aarch64_detect(struct pt_format format, uint64_t id_aa64mmfr0, uint64_t id_aa64mmfr1,
+                                                 uint64_t id_aa64mmfr2)
+{
+    unsigned tgran4 = id_aa64mmfr0 >> 28 & 0xf, tgran64 = id_aa64mmfr0 >> 24 & 0xf, tgran16 = id_aa64mmfr0 >> 20 & 0xf;
+    bool granule, lpa2, wide_pa = (id_aa64mmfr0 & 0xf) == PT_AARCH64_PARANGE_52;
+    uint8_t pa_bits = pt_aarch64_pa_bits(id_aa64mmfr0);
+
+    if (format.page_shift == 16) {
+        granule = tgran64 == 0;
+        lpa2 = wide_pa;
+    } else {
+        granule = format.page_shift == 12 ? tgran4 < 8 : tgran16 != 0;
+        lpa2 = format.page_shift == 12 ? tgran4 == 1 : tgran16 == 2;
+    }
+    if ((format.features & PT_FEATURE_WIDE_PA) && !lpa2) {
+        format.features &= ~PT_FEATURE_WIDE_PA;
+        format.page_sizes &= ~(PT_512G | PT_64G | PT_4T); /* the blocks that only 52-bit addresses have */
+    }
+    if (!(format.features & PT_FEATURE_WIDE_PA) && format.pa_bits > 48)
+        format.pa_bits = 48;
+    if (format.va_bits > 48 && (format.page_shift == 16 ? (id_aa64mmfr2 >> 16 & 0xf) == 0 : !lpa2))
+        format = pt_aarch64_with_va_bits(format, 48);
+    if (format.features & PT_FEATURE_WIDE_PA && wide_pa)
+        pa_bits = 52;
+    if (format.pa_bits > pa_bits)
+        format.pa_bits = pa_bits;
+    format.tracks_access = format.tracks_access && pt_aarch64_can_track_access(id_aa64mmfr1);
+    format.bbm_level = pt_aarch64_bbm_level(id_aa64mmfr2);
+    if (!granule)
+        format.levels = 0;
+    return format;
+}
+
 /* ---- SCTLR_EL1 ---------------------------------------------------------------------------------- */
 
 #define PT_AARCH64_SCTLR_M (UINT64_C(1) << 0)
@@ -135,11 +250,6 @@ static inline bool pt_aarch64_can_track_access(uint64_t id_aa64mmfr1)
 #define PT_AARCH64_SCTLR_WXN (UINT64_C(1) << 19)  /* writable implies no-execute: pt_query would lie */
 #define PT_AARCH64_SCTLR_SPAN (UINT64_C(1) << 23) /* 0: exceptions to EL1 set PSTATE.PAN */
 #define PT_AARCH64_SCTLR_ON (PT_AARCH64_SCTLR_M | PT_AARCH64_SCTLR_C | PT_AARCH64_SCTLR_I)
-
-/* ---- TTBRn_EL1: the root's address is bits 47:1; bit 0 (CnP) says that all CPUs share it ---------- */
-
-#define PT_AARCH64_TTBR_CNP (UINT64_C(1) << 0)
-#define PT_AARCH64_TTBR_ASID(asid) ((uint64_t)(asid) << 48)
 
 /* ---- The operand of TLBI by address: VA[55:12] in 43:0, TTL in 47:44 (0: any level) --------------- */
 
@@ -208,29 +318,42 @@ static inline void pt_hw_invalidate_end(void)
                          : "memory");
 }
 
-/** This CPU is at EL1, its MMU is on, and it translates by *pt. */
+/** This CPU translates its own addresses by *pt: at EL1, or at EL2 if that is the table's regime. */
 static inline bool pt_hw_is_live(const struct page_table *pt)
 {
     const uint64_t address = UINT64_C(0x0000fffffffffffe);
+    uint64_t root = pt_aarch64_ttbr(pt) & address;
     uint64_t el, sctlr, lower, upper;
 
-    __asm__ volatile("mrs %0, currentel" : "=r"(el));
-    if (el >> 2 != 1)
+    if (pt->format->features & PT_FEATURE_SECOND_STAGE)
         return false;
+    __asm__ volatile("mrs %0, currentel" : "=r"(el));
+    if (el >> 2 == 2 && (pt->format->features & PT_FEATURE_EL2)) {
+        __asm__ volatile("mrs %0, sctlr_el2" : "=r"(sctlr));
+        __asm__ volatile("mrs %0, ttbr0_el2" : "=r"(lower));
+        return (sctlr & PT_AARCH64_SCTLR_M) && (lower & address) == root;
+    }
+    if (el >> 2 == 2) { /* with HCR_EL2.E2H the names of EL1 are those of EL2 */
+        uint64_t hcr;
+
+        __asm__ volatile("mrs %0, hcr_el2" : "=r"(hcr));
+        if ((hcr >> 34 & 1) == 0)
+            return false;
+    } else if (el >> 2 != 1) {
+        return false;
+    }
     __asm__ volatile("mrs %0, sctlr_el1" : "=r"(sctlr));
     __asm__ volatile("mrs %0, ttbr0_el1" : "=r"(lower));
     __asm__ volatile("mrs %0, ttbr1_el1" : "=r"(upper));
-    return (sctlr & PT_AARCH64_SCTLR_M) && ((lower & address) == pt_root(pt) || (upper & address) == pt_root(pt));
+    return (sctlr & PT_AARCH64_SCTLR_M) && ((lower & address) == root || (upper & address) == root);
 }
 
 /** TTBR0_EL1, addresses that begin with zeros, with the ASID of the table or 0. Invalidates nothing. */
 static inline void pt_hw_load_root_lower(const struct page_table *pt)
 {
-    uint64_t ttbr = pt_root(pt) | (pt->asid == PT_NO_ASID ? 0 : PT_AARCH64_TTBR_ASID(pt->asid));
-
     pt_hw_publish();
     __asm__ volatile("msr ttbr0_el1, %0\n\t"
-                     "isb" ::"r"(ttbr)
+                     "isb" ::"r"(pt_aarch64_ttbr(pt))
                      : "memory");
 }
 
@@ -239,8 +362,91 @@ static inline void pt_hw_load_root_upper(const struct page_table *pt)
 {
     pt_hw_publish();
     __asm__ volatile("msr ttbr1_el1, %0\n\t"
-                     "isb" ::"r"(pt_root(pt))
+                     "isb" ::"r"(pt_aarch64_ttbr(pt) & ~PT_AARCH64_TTBR_ASID(0xffff))
                      : "memory");
+}
+
+/** TTBR0_EL2, at EL2, for a format with PT_FEATURE_EL2. Invalidates nothing. */
+static inline void pt_hw_load_root_el2(const struct page_table *pt)
+{
+    pt_hw_publish();
+    __asm__ volatile("msr ttbr0_el2, %0\n\t"
+                     "isb" ::"r"(pt_aarch64_ttbr(pt) & ~PT_AARCH64_TTBR_ASID(0xffff))
+                     : "memory");
+}
+
+/** VTTBR_EL2, at EL2, with the VMID of the table (page_table.asid) or 0. Invalidates nothing. */
+static inline void pt_hw_load_root_second_stage(const struct page_table *pt)
+{
+    pt_hw_publish();
+    __asm__ volatile("msr vttbr_el2, %0\n\t"
+                     "isb" ::"r"(pt_aarch64_ttbr(pt))
+                     : "memory");
+}
+
+#define PT_HW_HAS_OTHER_REGIMES 1
+
+/* EL2 alone, at EL2: there are no ASIDs, and nothing that is global. */
+static inline void pt_hw_flush_el2(const struct pt_flush *flush, bool all)
+{
+    if (all)
+        __asm__ volatile("tlbi alle2is" ::: "memory");
+    for (unsigned i = 0; !all && i < flush->range_count; i++) {
+        const struct pt_flush_range *range = &flush->ranges[i];
+
+        for (uint64_t offset = 0; offset < range->size; offset += range->page_size) {
+            uint64_t operand = PT_AARCH64_TLBI_VA(range->vaddr + offset);
+
+            if (flush->tables_changed)
+                __asm__ volatile("tlbi vae2is, %0" ::"r"(operand) : "memory");
+            else
+                __asm__ volatile("tlbi vale2is, %0" ::"r"(operand) : "memory");
+        }
+    }
+}
+
+/*
+ * Stage 2, at EL2 (D8.14): by address only for the VMID in VTTBR_EL2, else all of EL1&0. What stages 1 and 2 say
+ * together is cached under the guest's virtual addresses: all of those go, too.
+ */
+static inline void pt_hw_flush_stage_2(const struct pt_flush *flush, bool all)
+{
+    uint64_t vttbr;
+
+    __asm__ volatile("mrs %0, vttbr_el2" : "=r"(vttbr));
+    if (flush->asid == PT_NO_ASID || vttbr >> 48 != flush->asid) {
+        __asm__ volatile("tlbi alle1is" ::: "memory");
+        return;
+    }
+    if (all) {
+        __asm__ volatile("tlbi vmalls12e1is" ::: "memory");
+        return;
+    }
+    for (unsigned i = 0; i < flush->range_count; i++) {
+        const struct pt_flush_range *range = &flush->ranges[i];
+
+        for (uint64_t offset = 0; offset < range->size; offset += range->page_size) {
+            uint64_t operand = (range->vaddr + offset) >> 12; /* IPA[51:12] in bits 39:0 */
+
+            if (flush->tables_changed)
+                __asm__ volatile("tlbi ipas2e1is, %0" ::"r"(operand) : "memory");
+            else
+                __asm__ volatile("tlbi ipas2le1is, %0" ::"r"(operand) : "memory");
+        }
+    }
+    __asm__ volatile("dsb ish\n\t"
+                     "tlbi vmalle1is" ::
+                         : "memory");
+}
+
+static inline void pt_hw_flush_other_regime(const struct pt_flush *flush, bool all)
+{
+    pt_hw_invalidate_begin();
+    if (flush->format->features & PT_FEATURE_SECOND_STAGE)
+        pt_hw_flush_stage_2(flush, all);
+    else
+        pt_hw_flush_el2(flush, all);
+    pt_hw_invalidate_end();
 }
 
 #endif /* __aarch64__ */

@@ -107,8 +107,8 @@ static inline void pt_hw_invalidate_guest_tables(void)
 }
 
 /** What a flush of a second stage owes; pt_hw_flush calls it. An address reaches leaves only, as above. */
-#define PT_HW_HAS_SECOND_STAGE 1
-static inline void pt_hw_flush_second_stage(const struct pt_flush *flush, bool all)
+#define PT_HW_HAS_OTHER_REGIMES 1
+static inline void pt_hw_flush_other_regime(const struct pt_flush *flush, bool all)
 {
     if (all || pt_hw_needs_all(flush)) {
         pt_hw_invalidate_guest(flush->asid);
