@@ -140,6 +140,16 @@ extern const struct pt_format pt_aarch64_4k_52, pt_aarch64_16k_52, pt_aarch64_64
 /** The same, 4K granule, EL2 alone: one privilege level (PT_USER is implied), one half, no ASID. */
 extern const struct pt_format pt_aarch64_el2;
 /**
+ * VMSAv8-64 stage 2: what vaddr names is a guest's physical address, of 40 bits; 4K (two concatenated tables as root),
+ * 16K and 64K granule. PT_USER is implied, PT_GLOBAL means nothing, an ASID is a VMID, and pages can be execute-only.
+ * pt_hw_flush works at EL2 only. In copies:
+ * - <pagetable/hw/aarch64.h>: other widths (no more than the CPU's physical addresses), contiguous pages, 52 bits.
+ * - FEAT_S2FWB, HCR_EL2.FWB: features |= PT_FEATURE_FWB, memory_index.normal = 6 (7: the guest decides).
+ * - FEAT_XNX: features |= PT_FEATURE_XNX; with PT_EXECUTE, PT_USER means that EL0 executes, else EL1.
+ * Arm ARM (DDI 0487) D8.3, D8.4.2, D8.6.5.
+ */
+extern const struct pt_format pt_aarch64_stage2, pt_aarch64_stage2_16k, pt_aarch64_stage2_64k;
+/**
  * RISC-V privileged architecture, "Sv39", "Sv48", "Sv57": 3, 4, 5 levels. What a CPU has more goes into a copy:
  * - Svnapot: page_sizes |= PT_64K, group_bits[0] = 4.
  * - Svpbmt: features |= PT_FEATURE_SVPBMT; the memory_index is right already (0 PMA, 2 IO, 1 NC).

@@ -13,7 +13,7 @@
 struct pt_format test_x86_64_no_nx, test_x86_64_sev, test_ept_all;
 struct pt_format test_sv39_svpbmt, test_sv39_c9xx;
 struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
-struct pt_format test_aarch64_4k_lpa2;
+struct pt_format test_aarch64_4k_lpa2, test_aarch64_stage2_52;
 
 __attribute__((constructor)) static void fill_in_copies(void)
 {
@@ -51,6 +51,14 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_aarch64_64k_contiguous.name = "AArch64 64K contiguous";
     test_aarch64_4k_lpa2 = pt_aarch64_with_va_bits(pt_aarch64_4k_52, 48);
     test_aarch64_4k_lpa2.name = "AArch64 4K, LPA2, 48-bit VA";
+
+    test_aarch64_stage2_52 = pt_aarch64_stage2;
+    test_aarch64_stage2_52.name = "AArch64 4K 52-bit stage 2, FWB";
+    test_aarch64_stage2_52.features |= PT_FEATURE_WIDE_PA | PT_FEATURE_FWB;
+    test_aarch64_stage2_52.memory_index.normal = 6;
+    test_aarch64_stage2_52.pa_bits = 52;
+    test_aarch64_stage2_52.page_sizes |= PT_512G;
+    test_aarch64_stage2_52 = pt_aarch64_contiguous(pt_aarch64_with_va_bits(test_aarch64_stage2_52, 52));
 }
 #endif
 
@@ -183,6 +191,34 @@ static const struct format_facts facts[] = {
      .has_memory_types = true,
      .memory_indices = 8,
      .entry_pa_bits = 52,
+     .can_track_access = true},
+    {.name = "pt_aarch64_stage2",
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 48,
+     .always_user = true,
+     .never_global = true,
+     .can_track_access = true},
+    {.name = "pt_aarch64_stage2_16k",
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 48,
+     .always_user = true,
+     .never_global = true,
+     .can_track_access = true},
+    {.name = "pt_aarch64_stage2_64k",
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 48,
+     .always_user = true,
+     .never_global = true,
+     .can_track_access = true},
+    {.name = "test_aarch64_stage2_52",
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 52,
+     .always_user = true,
+     .never_global = true,
      .can_track_access = true},
     {.name = "pt_aarch64_el2",
      .execute_implies_read = true,

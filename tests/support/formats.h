@@ -41,6 +41,10 @@
     X(pt_ept_5level, __VA_ARGS__), \
     X(test_ept_all, __VA_ARGS__), \
     X(pt_aarch64_el2, __VA_ARGS__), \
+    X(pt_aarch64_stage2, __VA_ARGS__), \
+    X(pt_aarch64_stage2_16k, __VA_ARGS__), \
+    X(pt_aarch64_stage2_64k, __VA_ARGS__), \
+    X(test_aarch64_stage2_52, __VA_ARGS__), \
     X(test_aarch64_4k_contiguous, __VA_ARGS__), \
     X(pt_aarch64_16k, __VA_ARGS__), \
     X(pt_aarch64_64k, __VA_ARGS__), \
@@ -79,6 +83,7 @@ extern struct pt_format test_sv39_svpbmt; /* memory types by Svpbmt */
 extern struct pt_format test_sv39_c9xx;   /* the memory types of XuanTie C9xx */
 /* The contiguous hint. */
 extern struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
+extern struct pt_format test_aarch64_stage2_52; /* FEAT_S2FWB, LPA2, 52-bit guest addresses, contiguous hint */
 extern struct pt_format test_aarch64_4k_lpa2; /* 52-bit physical, 48-bit virtual addresses */
 #endif
 

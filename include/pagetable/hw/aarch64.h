@@ -20,16 +20,18 @@ extern "C" {
 /* ---- Formats made of the ready ones: struct pt_format f = pt_aarch64_contiguous(pt_aarch64_16k) ---- */
 
 /**
- * A copy that translates `va_bits` bits: as many levels as that takes (64 - va_bits is TCR.TnSZ, D8.2). 25 at least.
- * Pages of levels that are gone go too.
+ * A copy that translates `va_bits` bits: as many levels as that takes (64 - va_bits is TCR.TnSZ, D8.2), 25 bits at
+ * least. Pages of levels that are gone go too. The root of a second stage is up to 16 concatenated tables (D8.2.5).
  */
 static inline struct pt_format pt_aarch64_with_va_bits(struct pt_format format, uint8_t va_bits)
 {
-    unsigned levels = ((unsigned)va_bits - format.page_shift + format.index_bits - 1) / format.index_bits;
+    unsigned concatenated = format.features & PT_FEATURE_SECOND_STAGE ? 4 : 0;
+    unsigned bits = (unsigned)va_bits - format.page_shift - concatenated;
+    unsigned levels = (bits + format.index_bits - 1) / format.index_bits;
 
     format.va_bits = va_bits;
     format.levels = (uint8_t)levels;
-    for (unsigned bit = format.page_shift + levels * format.index_bits; bit < 64; bit++)
+    for (unsigned bit = va_bits; bit < 64; bit++)
         format.page_sizes &= ~(UINT64_C(1) << bit);
     return format;
 }
