@@ -59,6 +59,13 @@ static struct entry_difference entry_differences[] = {
     {"x86_64", "the reference has no GLOBAL: bit 8", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(8), EITHER, 0},
     {"aarch64", "the reference leaves every page global: without GLOBAL nG, bit 11, is set", 0, UINT64_MAX, PT_GLOBAL,
      0, 0, BIT(11), EITHER, 0},
+    {"aarch64_el2", "AP[1], bit 6, is RES1 where there is no EL0", 0, UINT64_MAX, 0, 0, 0, BIT(6), EITHER, 0},
+    {"aarch64_el2", "WRITE and EXECUTE imply READ: valid, where the reference makes an invalid entry", 0, UINT64_MAX,
+     PT_READ, 0, 0, BIT(0), EITHER, 0},
+    {"aarch64_el2", "the reference sets AF, bit 10, which is the hardware's to set", 0, UINT64_MAX, 0, 0, BIT(10), 0,
+     TRACKED, 0},
+    {"aarch64_el2", "writable and clean: DBM, bit 51, and read-only, bit 7", 0, UINT64_MAX, PT_WRITE, PT_WRITE, 0,
+     BIT(51) | BIT(7), TRACKED, 0},
     {"aarch64", "WRITE and EXECUTE imply READ: valid, where the reference makes an invalid entry", 0, UINT64_MAX,
      PT_READ, 0, 0, BIT(0), EITHER, 0},
     {"riscv", "the reference has no GLOBAL: bit 5", 0, UINT64_MAX, PT_GLOBAL, PT_GLOBAL, 0, BIT(5), EITHER, 0},
@@ -97,6 +104,7 @@ struct back_difference {
 
 static struct back_difference back_differences[] = {
     {"x86_64", "the reference reads DEVICE as UNCACHED", PT_DEVICE, PT_DEVICE, 0},
+    {"aarch64_el2", "one privilege level: USER is implied", 0, 0, 0},
     {"aarch64", "the reference reads no rights out of a page that it made without READ", PT_READ, 0, 0},
     {"riscv", "WRITE implies READ", PT_READ | PT_WRITE, PT_WRITE, 0},
     {"riscv_xuantie", "WRITE implies READ", PT_READ | PT_WRITE, PT_WRITE, 0},
@@ -133,6 +141,14 @@ static struct decode_difference decode_differences[] = {
     {"x86_64", "nor D", 0, UINT64_MAX, BIT(6), BIT(6), 0, PT_DIRTY, TRACKED, 0},
     {"x86_64", "which waits in bit 11 while the page is not writable", 0, UINT64_MAX, BIT(11), BIT(11), 0, PT_DIRTY,
      TRACKED, 0},
+    {"aarch64_el2", "one privilege level: USER is implied", 0, UINT64_MAX, 0, 0, 0, PT_USER, EITHER, 0},
+    {"aarch64_el2", "the reference does not report AF", 0, UINT64_MAX, BIT(10), BIT(10), 0, PT_ACCESSED, TRACKED, 0},
+    {"aarch64_el2", "nor that DBM, bit 51, makes a page writable", 0, UINT64_MAX, BIT(51), BIT(51), 0, PT_WRITE,
+     TRACKED, 0},
+    {"aarch64_el2", "and dirty, when it is no longer read-only", 0, UINT64_MAX, BIT(51) | BIT(7), BIT(51), 0, PT_DIRTY,
+     TRACKED, 0},
+    {"aarch64_el2", "dirty waits in bit 56 while the page is not writable", 0, UINT64_MAX, BIT(56), BIT(56), 0,
+     PT_DIRTY, TRACKED, 0},
     {"aarch64", "the reference does not report AF", 0, UINT64_MAX, BIT(10), BIT(10), 0, PT_ACCESSED, TRACKED, 0},
     {"aarch64", "nor that DBM, bit 51, makes a page writable", 0, UINT64_MAX, BIT(51), BIT(51), 0, PT_WRITE, TRACKED,
      0},
@@ -162,6 +178,8 @@ static const struct decode_freedom decode_freedoms[] = {
     {"x86_64", "PAT entries 4 to 7 are unused", 0, PT_4K, BIT(7), BIT(7), MEMORY},
     {"x86_64", "PAT entries 4 to 7 are unused", PT_4K, UINT64_MAX, BIT(12), BIT(12), MEMORY},
     {"x86_64", "PAT entry 1 is unused", 0, UINT64_MAX, BIT(3) | BIT(4), BIT(3), MEMORY},
+    {"aarch64_el2", "MAIR attributes 4 to 7 are unused", 0, UINT64_MAX, BIT(4), BIT(4), MEMORY},
+    {"aarch64_el2", "MAIR attribute 3 is unused", 0, UINT64_MAX, BIT(4) | BIT(3) | BIT(2), BIT(3) | BIT(2), MEMORY},
     {"aarch64", "MAIR attributes 4 to 7 are unused", 0, UINT64_MAX, BIT(4), BIT(4), MEMORY},
     {"aarch64", "MAIR attribute 3 is unused", 0, UINT64_MAX, BIT(4) | BIT(3) | BIT(2), BIT(3) | BIT(2), MEMORY},
     {"riscv_xuantie", "strong order, and not bufferable, cacheable or shareable", 0, UINT64_MAX, BIT(63) | BIT(61),
@@ -187,6 +205,10 @@ struct leaf_form {
 static const struct leaf_form leaf_forms[] = {
     {"x86_64", PT_4K, BIT(0), BIT(0), 0xffffffffff000, 0, "", 0},
     {"x86_64", PT_2M, BIT(0) | BIT(7), BIT(0) | BIT(7), 0xfffffffe00000, 0x1fe000, "address bits below 2M", 0},
+    {"aarch64_el2", PT_4K, BIT(0) | BIT(1), BIT(0) | BIT(1), 0xfffffffff000, BIT(52) | BIT(51) | BIT(49) | BIT(48),
+     "contiguous hint of one entry; hardware dirty state; address bits beyond 48", BIT(51)},
+    {"aarch64_el2", PT_2M, BIT(0) | BIT(1), BIT(0), 0xffffffe00000, BIT(52) | BIT(51) | BIT(49) | BIT(48) | 0x1ff000,
+     "the same; address bits below 2M, nT", BIT(51)},
     {"aarch64", PT_4K, BIT(0) | BIT(1), BIT(0) | BIT(1), 0xfffffffff000, BIT(52) | BIT(51) | BIT(49) | BIT(48),
      "contiguous hint of one entry; hardware dirty state; address bits beyond 48", BIT(51)},
     {"aarch64", PT_2M, BIT(0) | BIT(1), BIT(0), 0xffffffe00000, BIT(52) | BIT(51) | BIT(49) | BIT(48) | 0x1ff000,
@@ -222,6 +244,10 @@ static const struct {
 };
 
 /* ---- The formats ------------------------------------------------------------------------------- */
+
+#define ITS_ADDRESS(format, unused) &(format)
+
+static const struct pt_format *const all_formats[] = {EACH_FORMAT(ITS_ADDRESS, ), EACH_OTHER_FORMAT(ITS_ADDRESS, )};
 
 static bool is_of_family(const struct pt_format *format, const char *data)
 {
@@ -537,14 +563,14 @@ static void check_encoding(const char *data)
     for (size_t i = 0; i < TESTS_COUNT(back_differences); i++)
         back_differences[i].needed = 0;
 
-    for (size_t i = 0; i < formats_count; i++) {
+    for (size_t i = 0; i < TESTS_COUNT(all_formats); i++) {
         struct pt_format copy;
 
-        if (!is_of_family(formats[i], data))
+        if (!is_of_family(all_formats[i], data))
             continue;
         built++;
-        check_rows(formats[i], data, &met);
-        if (track_the_other_way(formats[i], &copy))
+        check_rows(all_formats[i], data, &met);
+        if (track_the_other_way(all_formats[i], &copy))
             check_rows(&copy, data, &met);
     }
     if (built == 0)
@@ -710,14 +736,14 @@ static void check_decoding(const char *data)
     for (size_t i = 0; i < TESTS_COUNT(decode_differences); i++)
         decode_differences[i].needed = 0;
 
-    for (size_t i = 0; i < formats_count; i++) {
+    for (size_t i = 0; i < TESTS_COUNT(all_formats); i++) {
         struct pt_format copy;
 
-        if (!is_of_family(formats[i], data))
+        if (!is_of_family(all_formats[i], data))
             continue;
         built++;
-        check_words_of_both_sizes(formats[i], data, &met);
-        if (track_the_other_way(formats[i], &copy))
+        check_words_of_both_sizes(all_formats[i], data, &met);
+        if (track_the_other_way(all_formats[i], &copy))
             check_words_of_both_sizes(&copy, data, &met);
     }
     if (built == 0)
@@ -735,6 +761,12 @@ static void entries_of_x86_64_are_the_reference_s(void **state)
 {
     (void)state;
     check_encoding("x86_64");
+}
+
+static void entries_of_aarch64_el2_are_the_reference_s(void **state)
+{
+    (void)state;
+    check_encoding("aarch64_el2");
 }
 
 static void entries_of_aarch64_are_the_reference_s(void **state)
@@ -773,6 +805,12 @@ static void words_mean_on_x86_64_what_the_reference_reads(void **state)
     check_decoding("x86_64");
 }
 
+static void words_mean_on_aarch64_el2_what_the_reference_reads(void **state)
+{
+    (void)state;
+    check_decoding("aarch64_el2");
+}
+
 static void words_mean_on_aarch64_what_the_reference_reads(void **state)
 {
     (void)state;
@@ -796,12 +834,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_of_x86_64_are_the_reference_s),
         cmocka_unit_test(entries_of_aarch64_are_the_reference_s),
+        cmocka_unit_test(entries_of_aarch64_el2_are_the_reference_s),
         cmocka_unit_test(entries_of_riscv_are_the_reference_s),
         cmocka_unit_test(entries_of_riscv_xuantie_are_the_reference_s),
         cmocka_unit_test(words_mean_on_riscv_xuantie_what_the_reference_reads),
         cmocka_unit_test(entries_of_loongarch64_are_the_reference_s),
         cmocka_unit_test(words_mean_on_x86_64_what_the_reference_reads),
         cmocka_unit_test(words_mean_on_aarch64_what_the_reference_reads),
+        cmocka_unit_test(words_mean_on_aarch64_el2_what_the_reference_reads),
         cmocka_unit_test(words_mean_on_riscv_what_the_reference_reads),
         cmocka_unit_test(words_mean_on_loongarch64_what_the_reference_reads),
     };
