@@ -11,7 +11,7 @@
 
 #ifndef PT_ONLY_FORMAT
 struct pt_format test_x86_64_no_nx, test_x86_64_sev, test_ept_all;
-struct pt_format test_sv39_svpbmt, test_sv39_c9xx;
+struct pt_format test_sv39_svpbmt, test_sv39_svnapot, test_sv39_c9xx;
 struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
 struct pt_format test_aarch64_4k_lpa2, test_aarch64_stage2_52;
 
@@ -35,6 +35,11 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_sv39_svpbmt = pt_sv39;
     test_sv39_svpbmt.name = "Sv39, Svpbmt";
     test_sv39_svpbmt.features |= PT_FEATURE_SVPBMT;
+
+    test_sv39_svnapot = test_sv39_svpbmt;
+    test_sv39_svnapot.name = "Sv39, Svnapot, Svpbmt";
+    test_sv39_svnapot.page_sizes |= PT_64K;
+    test_sv39_svnapot.group_bits[0] = 4;
 
     test_sv39_c9xx = pt_sv39;
     test_sv39_c9xx.name = "Sv39, XuanTie C9xx";
@@ -254,6 +259,11 @@ static const struct format_facts facts[] = {
      .memory_indices = 3,
      .entry_pa_bits = 56,
      .can_track_access = true},
+    {.name = "test_sv39_svnapot",
+     .has_memory_types = true,
+     .memory_indices = 3,
+     .entry_pa_bits = 56,
+     .can_track_access = true},
     {.name = "test_sv39_c9xx",
      .has_memory_types = true,
      .memory_indices = 16,
@@ -403,6 +413,13 @@ size_t format_root_entries(const struct pt_format *format)
 size_t format_entries(const struct pt_format *format)
 {
     return (size_t)1 << format->index_bits;
+}
+
+size_t format_shared_entries(const struct pt_format *format)
+{
+    size_t entries = format_root_entries(format);
+
+    return entries > PT_ROOT_SLOTS ? entries / PT_ROOT_SLOTS : 1;
 }
 
 unsigned format_entry_bytes(const struct pt_format *format)

@@ -52,7 +52,13 @@
     X(pt_aarch64_16k_52, __VA_ARGS__), \
     X(pt_aarch64_64k_52, __VA_ARGS__), \
     X(test_aarch64_16k_contiguous, __VA_ARGS__), \
-    X(test_aarch64_64k_contiguous, __VA_ARGS__),
+    X(test_aarch64_64k_contiguous, __VA_ARGS__), \
+    X(test_sv39_svnapot, __VA_ARGS__), \
+    X(pt_sv39x4, __VA_ARGS__), \
+    X(pt_sv48x4, __VA_ARGS__), \
+    X(pt_sv57x4, __VA_ARGS__), \
+    X(pt_sv32, __VA_ARGS__), \
+    X(pt_sv32x4, __VA_ARGS__),
 /* clang-format on */
 #endif
 
@@ -79,8 +85,9 @@
 extern struct pt_format test_x86_64_no_nx; /* without EFER.NXE */
 extern struct pt_format test_x86_64_sev;   /* with the C-bit of AMD SEV */
 extern struct pt_format test_ept_all;      /* execute-only, mode-based execute control, no #VE, accessed and dirty */
-extern struct pt_format test_sv39_svpbmt; /* memory types by Svpbmt */
-extern struct pt_format test_sv39_c9xx;   /* the memory types of XuanTie C9xx */
+extern struct pt_format test_sv39_svpbmt;  /* memory types by Svpbmt */
+extern struct pt_format test_sv39_svnapot; /* 64K pages by Svnapot, and Svpbmt */
+extern struct pt_format test_sv39_c9xx;    /* the memory types of XuanTie C9xx */
 /* The contiguous hint. */
 extern struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
 extern struct pt_format test_aarch64_stage2_52; /* FEAT_S2FWB, LPA2, 52-bit guest addresses, contiguous hint */
@@ -132,6 +139,8 @@ uint64_t format_smaller(const struct pt_format *format, uint64_t page_size);
 /** Entries of the root and of every other table. */
 size_t format_root_entries(const struct pt_format *format);
 size_t format_entries(const struct pt_format *format);
+/** How many root entries pt_copy_from takes at least. */
+size_t format_shared_entries(const struct pt_format *format);
 /** Bytes of an entry. */
 unsigned format_entry_bytes(const struct pt_format *format);
 /** Frames that the root takes. */

@@ -660,7 +660,7 @@ enum pt_status judge_clear(struct judge *judge, pt_vaddr vaddr, uint64_t size, p
 
 void judge_share(struct judge *judge, uint32_t asid)
 {
-    uint64_t unit = format_entry_size(&judge->format, 0);
+    uint64_t unit = format_shared_entries(&judge->format) * format_entry_size(&judge->format, 0);
     pt_vaddr first = judge->base & ~(unit - 1), last = (judge->base + (JUDGE_WINDOW - 1)) | (unit - 1);
     struct pt_flush flush;
 
@@ -767,7 +767,7 @@ void judge_start(struct judge *judge, const struct pt_format *format, pt_vaddr b
     judge->mmu->tell_arg = judge;
     judge->mmu->root[0] = (struct mmu_root){&judge->table, asid == PT_NO_ASID ? 0 : asid};
 
-    judge->base = base;
+    judge->base = base == JUDGE_UPPER ? format_last_page(format, JUDGE_WINDOW) : base;
     judge->copied = judge->restless = false;
     judge->random = (struct random){1};
     judge->call = (struct call){.kind = CALL_NONE};

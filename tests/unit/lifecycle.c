@@ -16,7 +16,7 @@ static uint64_t small(const struct fixture *fixture)
 /* What a root entry translates. */
 static uint64_t unit(const struct fixture *fixture)
 {
-    return format_entry_size(fixture->format, 0);
+    return format_shared_entries(fixture->format) * format_entry_size(fixture->format, 0);
 }
 
 /* What a table of the last level translates. */
@@ -168,7 +168,7 @@ static void retired_tables_are_unhooked_before_they_are_freed(void **state)
     /* the root, and the way to the last page */
     assert_int_equal(fixture->memory->taken,
                      format_root_frames(fixture->format) +
-                         (fixture->format->address_space == PT_EITHER_HALF ? 0 : way_to_the_last_page(fixture)));
+                         (fixture->format->address_space == PT_SIGN_EXTENDED ? way_to_the_last_page(fixture) : 0));
 }
 
 static void retired_tables_stay_until_the_flush(void **state)
@@ -441,12 +441,12 @@ static void no_frame_but_zero(void **state)
 {
     struct fixture *fixture = *state;
     bool must_avoid = format_facts(fixture->format)->no_table_at_zero;
-    size_t needed = fixture->format->levels - 1u;
+    size_t needed = fixture->format->levels - 1u, root = format_root_frames(fixture->format);
 
     memory_serve_next(fixture->memory, PT_FRAME_SIZE);
     create_at_zero(fixture);
     memory_serve_next(fixture->memory, PT_FRAME_SIZE);
-    for (size_t i = 0; i < fixture->memory->frames - needed - 1; i++)
+    for (size_t i = 0; i < fixture->memory->frames - needed - root; i++)
         assert_true(memory_alloc(fixture->memory, 1, (size_t)PT_FRAME_SIZE) != 0);
     assert_status(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush),
                   must_avoid ? PT_NO_MEMORY : PT_OK);
@@ -934,6 +934,7 @@ static void each_destroys_only_what_it_owns(void **state)
 {
     struct fixture *fixture = *state;
     const uint64_t page = small(fixture);
+    const size_t root = format_root_frames(fixture->format), shared = format_shared_entries(fixture->format);
     struct copy copies[3];
     size_t taken;
 
@@ -942,15 +943,15 @@ static void each_destroys_only_what_it_owns(void **state)
         taken = fixture->memory->taken;
         copy_begin(fixture, &copies[i]);
         assert_ok(pt_copy_from(&copies[i].table, &fixture->table, 0, 2 * unit(fixture), &copies[i].flush));
-        /* its root, and once the empty table of the source's second slot */
-        assert_int_equal(fixture->memory->taken, taken + (i == 0 ? 2 : 1));
+        /* its root, and once the empty tables of the source's two slots */
+        assert_int_equal(fixture->memory->taken, taken + root + (i == 0 ? 2 * shared - 1 : 0));
         assert_ok(pt_map(&copies[i].table, 4 * unit(fixture), PADDR, page, RW, &copies[i].flush));
         pt_flush(&copies[i].flush);
     }
     for (size_t i = 0; i < TESTS_COUNT(copies); i++) {
         taken = fixture->memory->taken;
         pt_destroy(&copies[i].table);
-        assert_int_equal(fixture->memory->taken, taken - fixture->format->levels);
+        assert_int_equal(fixture->memory->taken, taken - root - (fixture->format->levels - 1u));
         assert_mapped(&fixture->table, 0, PADDR, page, RW);
         assert_ok(pt_map(&fixture->table, unit(fixture) + (i + 1) * page, PADDR, page, RW, &fixture->flush));
     }
@@ -971,8 +972,9 @@ static void the_source_keeps_the_tables_it_lent(void **state)
     assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
     assert_ok(pt_unmap_region(&fixture->table, 0, unit(fixture), PT_SKIP_HOLES, &fixture->flush));
     pt_flush(&fixture->flush);
+    /* two roots and the lent tables */
     assert_int_equal(fixture->memory->taken,
-                     2 * format_root_frames(fixture->format) + 1); /* two roots and the lent table */
+                     2 * format_root_frames(fixture->format) + format_shared_entries(fixture->format));
     assert_not_mapped(&copy.table, 0);
     assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
     assert_mapped(&copy.table, page, PADDR, page, RW);
@@ -990,7 +992,9 @@ static void filling_in_the_source_is_owed_in_every_address_space(void **state)
     struct copy copy;
 
     copy_begin(fixture, &copy);
-    assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
+    for (size_t i = 0; i < format_shared_entries(fixture->format); i++)
+        assert_ok(pt_map(&fixture->table, i * format_entry_size(fixture->format, 0), PADDR, small(fixture), RW,
+                         &fixture->flush));
     assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
     assert_false(copy.flush.everything);
     assert_ok(pt_copy_from(&copy.table, &fixture->table, unit(fixture), unit(fixture), &copy.flush));
@@ -1002,6 +1006,8 @@ static void filling_in_the_source_is_owed_in_every_address_space(void **state)
 static void missing_tables_come_from_the_source_s_handler(void **state)
 {
     struct fixture *fixture = *state;
+    const size_t entries = format_shared_entries(fixture->format);
+    const uint64_t size = unit(fixture);
     struct page_table table;
     struct pt_flush flush;
     struct memory memory;
@@ -1010,16 +1016,16 @@ static void missing_tables_come_from_the_source_s_handler(void **state)
     assert_ok(pt_create(&table, fixture->format, &memory.handler, &memory));
     pt_flush_init(&flush, &table);
     memory_fail_after(&memory, 1);
-    assert_status(pt_copy_from(&table, &fixture->table, 0, unit(fixture), &flush), PT_OK);
+    assert_status(pt_copy_from(&table, &fixture->table, 0, size, &flush), PT_OK);
     assert_int_equal(memory.taken, format_root_frames(fixture->format));
-    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + 1);
+    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + entries);
     memory_fail_after(fixture->memory, 1);
-    assert_status(pt_copy_from(&table, &fixture->table, unit(fixture), unit(fixture), &flush), PT_NO_MEMORY);
+    assert_status(pt_copy_from(&table, &fixture->table, size, size, &flush), PT_NO_MEMORY);
     memory_fail_never(fixture->memory);
     pt_flush_ignore(&flush);
     pt_destroy(&table);
     memory_end(&memory);
-    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + 1);
+    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + entries);
 }
 
 /* A page as large as a root entry would take the place of the lent table. */
@@ -1114,7 +1120,8 @@ static void own_mappings_are_not_copied_over(void **state)
     pt_flush(&mine.flush);
     assert_int_equal(source->memory->flush_count, 1);
     assert_true(memory_last_flush(source->memory)->tables_changed);
-    assert_int_equal(source->memory->taken, 2 * format_root_frames(source->format) + source->format->levels - 1);
+    assert_int_equal(source->memory->taken, 2 * format_root_frames(source->format) + source->format->levels - 1 +
+                                                (format_shared_entries(source->format) - 1));
     copy.table = mine.table;
     copy.flush = mine.flush;
     copy_end(source, &copy);
@@ -1185,12 +1192,12 @@ static void a_copy_of_a_copy_sees_the_first(void **state)
 static void a_table_does_not_copy_from_itself(void **state)
 {
     struct fixture *fixture = *state;
+    const uint64_t size = unit(fixture);
 
     assert_ok(pt_map(&fixture->table, 0, PADDR, small(fixture), RW, &fixture->flush));
     for (unsigned i = 0; i < 2; i++) /* what is mapped, and what is not */
-        assert_refused(
-            fixture, pt_copy_from(&fixture->table, &fixture->table, i * unit(fixture), unit(fixture), &fixture->flush),
-            PT_ALREADY_MAPPED);
+        assert_refused(fixture, pt_copy_from(&fixture->table, &fixture->table, i * size, size, &fixture->flush),
+                       PT_ALREADY_MAPPED);
 }
 
 /* What one table has lent to a second it cannot give up for what it copies from a third. */
@@ -1238,7 +1245,7 @@ static void a_whole_half_can_be_copied(void **state)
 {
     struct fixture *fixture = *state;
     const pt_vaddr first = format_upper_first(fixture->format);
-    const size_t entries = (size_t)(format_lower_last(fixture->format) / unit(fixture) + 1);
+    const size_t entries = (size_t)(format_lower_last(fixture->format) / format_entry_size(fixture->format, 0) + 1);
     const uint64_t page = small(fixture);
     struct copy copy;
 
@@ -1251,7 +1258,7 @@ static void a_whole_half_can_be_copied(void **state)
     assert_mapped(&copy.table, first, PADDR, page, RW);
     assert_int_equal(fixture->memory->taken,
                      2 * format_root_frames(fixture->format) + entries + 2 * (fixture->format->levels - 2u));
-    if (fixture->format->address_space != PT_EITHER_HALF)
+    if (fixture->format->address_space == PT_SIGN_EXTENDED)
         assert_ok(pt_map(&copy.table, 0, PADDR, page, RW, &copy.flush));
     copy_end(fixture, &copy);
 }
