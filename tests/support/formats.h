@@ -91,7 +91,7 @@ extern struct pt_format test_sv39_c9xx;    /* the memory types of XuanTie C9xx *
 /* The contiguous hint. */
 extern struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
 extern struct pt_format test_aarch64_stage2_52; /* FEAT_S2FWB, LPA2, 52-bit guest addresses, contiguous hint */
-extern struct pt_format test_aarch64_4k_lpa2; /* 52-bit physical, 48-bit virtual addresses */
+extern struct pt_format test_aarch64_4k_lpa2;   /* 52-bit physical, 48-bit virtual addresses */
 #endif
 
 /** What a manual says of a format and its descriptor does not. */
