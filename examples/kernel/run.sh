@@ -6,7 +6,8 @@ set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
-all=(x86_64 x86_64-la57 aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
+all=(x86_64 x86_64-la57 x86_32 x86_32-pae
+    aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
     riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
     riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
@@ -30,6 +31,12 @@ describe()
     x86_64-la57)
         machine=(-machine q35 -cpu max -device 'isa-debug-exit,iobase=0xf4,iosize=4')
         options=(-DFORMAT=pt_x86_64_la57 -DVARIANT=LA57)
+        passed=33
+        ;;
+    x86_32 | x86_32-pae)
+        machine=(-machine q35 -cpu 'max,la57=off' -device 'isa-debug-exit,iobase=0xf4,iosize=4')
+        options=(-DFORMAT=pt_x86_32)
+        [ "$1" = x86_32 ] || options=(-DFORMAT=pt_x86_pae -DVARIANT=PAE)
         passed=33
         ;;
     aarch64)
@@ -70,7 +77,7 @@ describe()
         return 1
         ;;
     esac
-    qemu=qemu-system-$arch
+    qemu=qemu-system-${arch/x86_32/x86_64}
 }
 
 # Says why a program cannot be used; older versions get RISC-V and LoongArch wrong.

@@ -58,7 +58,7 @@ extern "C" {
 /** How many single invalidations a range takes. */
 static inline uint64_t pt_hw_pages(const struct pt_flush_range *range)
 {
-    return (range->size + range->page_size - 1) / range->page_size;
+    return (range->size + range->page_size - 1) >> __builtin_ctzll(range->page_size);
 }
 
 /** Invalidate one range of what `flush` owes; between pt_hw_invalidate_begin and pt_hw_invalidate_end. */

@@ -929,6 +929,34 @@ static void a_narrowed_x86_inverts_all_address_bits_too(void **state)
     fixture_tear_down(&inner);
 }
 
+/* PDPTEs are read when CR3 is loaded: whatever changes one owes more than an invalidation by address. */
+static void a_changed_root_entry_of_pae_owes_everything(void **state)
+{
+    struct fixture *f = *state;
+    bool latched = strcmp(format_facts(f->format)->name, "pt_x86_pae") == 0;
+    uint64_t size = format_smallest(f->format);
+
+    if (strncmp(format_facts(f->format)->name, "pt_x86", strlen("pt_x86")) != 0)
+        skip();
+
+    assert_ok(pt_map(&f->table, PT_1G, 0, size, PT_READ, &f->flush));
+    assert_int_equal(f->flush.everything, latched);
+    pt_flush_ignore(&f->flush);
+    assert_ok(pt_map(&f->table, PT_1G + size, 0, size, PT_READ, &f->flush));
+    assert_ok(pt_protect(&f->table, PT_1G, 0, NULL, &f->flush));
+    assert_false(f->flush.everything);
+    pt_flush_ignore(&f->flush);
+    assert_ok(pt_unmap_region(&f->table, PT_1G, PT_1G, PT_SKIP_HOLES, &f->flush));
+    assert_int_equal(f->flush.everything, latched);
+    pt_flush_ignore(&f->flush);
+
+    assert_ok(pt_map(&f->table, PT_1G, 0, size, PT_READ, &f->flush));
+    assert_ok(pt_unmap(&f->table, PT_1G, NULL, &f->flush));
+    pt_flush_ignore(&f->flush);
+    assert_ok(pt_prune(&f->table, PT_1G, PT_1G, &f->flush));
+    assert_int_equal(f->flush.everything, latched);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -951,6 +979,7 @@ int main(void)
         TESTS_OF_ALL_FORMATS(no_access_to_frame_zero_is_still_a_mapping),
         TESTS_OF_ALL_FORMATS(no_access_stores_no_usable_address_on_x86),
         TESTS_OF_ALL_FORMATS(a_narrowed_x86_inverts_all_address_bits_too),
+        TESTS_OF_ALL_FORMATS(a_changed_root_entry_of_pae_owes_everything),
     };
 
     return cmocka_run_group_tests_name("round_trip", tests, NULL, NULL);

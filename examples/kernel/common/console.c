@@ -11,7 +11,7 @@ static void print_text(const char *text)
         machine_put_char(*text++);
 }
 
-static void print_number(uint64_t number, unsigned base)
+static void print_number(unsigned long number, unsigned base)
 {
     char digits[24];
     char *first = digits + sizeof(digits) - 1;
@@ -102,6 +102,7 @@ void note(const char *format, ...)
 
 _Noreturn void kernel_panic(const char *what, uint64_t cause, uint64_t pc, pt_vaddr vaddr)
 {
-    print("FAIL unexpected %s: cause %lx at %lx, address %lx\n", what, cause, pc, vaddr);
+    print("FAIL unexpected %s: cause %lx at %lx, address %lx\n", what, (unsigned long)cause, (unsigned long)pc,
+          (unsigned long)vaddr);
     machine_exit(false);
 }
