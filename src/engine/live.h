@@ -353,9 +353,10 @@ static inline size_t count_splits(const struct tree *tree, const struct edges *e
         bool at_end = level >= end_level && !is_aligned(end, level_size(tree, level));
         bool same = ((first ^ end) >> (level_shift(tree, level) + encoding.packed_bits)) == 0;
 
+        /* Where tables share frames, there are two levels: the page stands in the root. */
         if (encoding.packed_bits != 0) {
-            at_first &= frame_beside(tree, edges->first.table, edges->first.index, level) == PT_NO_FRAME;
-            at_end &= frame_beside(tree, edges->end.table, edges->end.index, level) == PT_NO_FRAME;
+            at_first = at_first && frame_beside(tree, edges->first.table, edges->first.index, 0) == PT_NO_FRAME;
+            at_end = at_end && frame_beside(tree, edges->end.table, edges->end.index, 0) == PT_NO_FRAME;
         }
         count += at_first && at_end && same ? 1u : (size_t)at_first + at_end;
     }

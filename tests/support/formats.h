@@ -40,6 +40,7 @@
     X(pt_ept_4level, __VA_ARGS__), \
     X(pt_ept_5level, __VA_ARGS__), \
     X(test_ept_all, __VA_ARGS__), \
+    X(pt_armv7_short, __VA_ARGS__), \
     X(pt_aarch64_el2, __VA_ARGS__), \
     X(pt_aarch64_stage2, __VA_ARGS__), \
     X(pt_aarch64_stage2_16k, __VA_ARGS__), \

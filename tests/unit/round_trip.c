@@ -204,6 +204,11 @@ static const struct bit_facts bit_facts[] = {
     {.name = "pt_sv48x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
     {.name = "pt_sv57x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
     {.name = "pt_sv32x4", .valid = BIT(0), .accessed = BIT(6), .dirty_set = BIT(7), .dirty_is_safe = true},
+    {.name = "pt_armv7_short",
+     .valid = BIT(1) | BIT(0),
+     .global = BIT(11),
+     .huge_global = BIT(17),
+     .global_is_clear = true},
     {.name = "pt_loongarch64", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
     {.name = "pt_loongarch64_3level", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
     {.name = "pt_loongarch64_16k", .valid = BIT(0), .huge_marker = BIT(6), .global = BIT(6), .huge_global = BIT(12)},
@@ -440,7 +445,8 @@ static void global_is_the_manual_s_bit_at_every_level(void **state)
     bool never = format_facts(f->format)->never_global;
 
     FOR_EACH_PAGE_SIZE(size, f->format) {
-        uint64_t bit = size == format_smallest(f->format) ? facts->global : facts->huge_global;
+        bool last = format_level_of(f->format, size) == f->format->levels - 1u;
+        uint64_t bit = last ? facts->global : facts->huge_global;
         struct addresses frames = frames_for(f->format, size);
 
         for (pt_flags flags = 0; flags < PT_GLOBAL; flags++) {
