@@ -96,7 +96,8 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
     entry |= flags & PT_WRITE ? X86_RW : 0;
     if (!format->tracks_access) /* spare the CPU the writing */
         entry |= X86_A | (flags & PT_WRITE ? X86_D : 0);
-    entry |= flags & PT_EXECUTE || !(format->features & PT_FEATURE_NX) ? 0 : X86_XD;
+    if (!(flags & PT_EXECUTE) && (format->features & PT_FEATURE_NX))
+        entry |= X86_XD;
     return entry;
 }
 
