@@ -31,7 +31,7 @@ static enum pt_status map_smallest(struct fixture *fixture)
 
 static enum pt_status map_second_smallest(struct fixture *fixture)
 {
-    uint64_t size = format_larger(fixture->format, small(fixture));
+    uint64_t size = format_leaf_table(fixture->format);
 
     return pt_map(&fixture->table, 3 * size, PADDR, size, RW, &fixture->flush);
 }
@@ -134,7 +134,7 @@ static const struct call calls[] = {
 /* Something mapped and something owed, far from where the calls map, so that "nothing" can change. */
 static void have_something(struct fixture *fixture)
 {
-    pt_vaddr vaddr = 40 * format_entry_size(fixture->format, 0);
+    pt_vaddr vaddr = format_place(fixture->format, 50);
 
     assert_ok(pt_map_region(&fixture->table, vaddr, PADDR, 3 * small(fixture), RW, 0, &fixture->flush));
     assert_ok(pt_unmap(&fixture->table, vaddr + small(fixture), NULL, &fixture->flush));
@@ -219,7 +219,7 @@ static void conflict_costs_no_memory(void **state)
     assert_ok(pt_map(&fixture->table, 2 * table, PADDR, small(fixture), RW, &fixture->flush));
     memory_fail_after(fixture->memory, 1);
     assert_refused(fixture, map_region_of_three_tables(fixture), PT_ALREADY_MAPPED);
-    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + fixture->format->levels - 1);
+    assert_int_equal(fixture->memory->taken, fixture->format->levels);
 }
 
 static void huge_page_over_empty_tables_needs_no_memory(void **state)
@@ -238,7 +238,7 @@ static void huge_page_over_empty_tables_needs_no_memory(void **state)
     assert_ok(pt_map(&fixture->table, 0, PADDR, largest, RW, &fixture->flush));
     assert_mapped(&fixture->table, largest - 1, PADDR + largest - 1, largest, RW);
     pt_flush(&fixture->flush);
-    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + kept);
+    assert_int_equal(fixture->memory->taken, 1 + kept);
 }
 
 static void failed_create_leaves_nothing(void **state)
@@ -379,14 +379,14 @@ static void meddle_with_each_call(const struct pt_format *format, pt_vaddr vaddr
             /* What is left is what mapping the page alone would have left. */
             size_t taken = fixture->memory->taken;
 
-            assert_int_equal(taken, format_root_frames(format) + format_level_of(format, page_size));
+            assert_int_equal(taken, 1 + format_level_of(format, page_size));
         }
         assert_ok(pt_unmap_region(&fixture->table, 0, format_lower_last(format) + 1, PT_SKIP_HOLES, &fixture->flush));
         if (format_upper_first(format))
             assert_ok(pt_unmap_region(&fixture->table, format_upper_first(format), format_lower_last(format) + 1,
                                       PT_SKIP_HOLES, &fixture->flush));
         pt_flush(&fixture->flush);
-        assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format));
+        assert_int_equal(fixture->memory->taken, 1);
         assert_int_equal(fixture_tear_down(&inner), 0);
     }
 }
@@ -394,7 +394,7 @@ static void meddle_with_each_call(const struct pt_format *format, pt_vaddr vaddr
 static void allocator_that_maps_elsewhere_is_served(void **state)
 {
     struct fixture *fixture = *state;
-    pt_vaddr vaddr = 50 * format_entry_size(fixture->format, 0);
+    pt_vaddr vaddr = format_place(fixture->format, 5);
 
     meddle_with_each_call(fixture->format, vaddr, small(fixture), map_smallest, PT_OK);
     meddle_with_each_call(fixture->format, vaddr, small(fixture), map_region_across_a_root_entry, PT_OK);
@@ -455,7 +455,7 @@ static void allocator_that_retires_tables_is_served(void **state)
     assert_not_mapped(&fixture->table, 0);
     assert_mapped(&fixture->table, unit - small(fixture), PADDR + small(fixture), small(fixture), RW);
     assert_mapped(&fixture->table, unit, PADDR + 2 * small(fixture), small(fixture), RW);
-    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + 2 * (fixture->format->levels - 1u));
+    assert_int_equal(fixture->memory->taken, 1 + 2 * (fixture->format->levels - 1u));
 }
 
 /* Out of memory after the allocator has changed the table: what it did stays, what the call took goes. */
@@ -464,7 +464,7 @@ static void failure_after_meddling_gives_back_only_its_own(void **state)
     struct fixture *fixture = *state;
     struct meddler meddler = {
         .table = &fixture->table,
-        .vaddr = 50 * format_entry_size(fixture->format, 0),
+        .vaddr = format_place(fixture->format, 5),
         .page_size = small(fixture),
         .in = 1,
     };
@@ -475,7 +475,7 @@ static void failure_after_meddling_gives_back_only_its_own(void **state)
     fixture->memory->on_alloc = NULL;
     memory_fail_never(fixture->memory);
     assert_mapped(&fixture->table, meddler.vaddr, 0, small(fixture), PT_READ);
-    assert_int_equal(fixture->memory->taken, format_root_frames(fixture->format) + fixture->format->levels - 1);
+    assert_int_equal(fixture->memory->taken, fixture->format->levels);
     assert_ok(map_smallest(fixture));
 }
 
@@ -496,7 +496,7 @@ static void allocator_that_maps_in_the_source_is_seen_by_the_copy(void **state)
     assert_mapped(&fixture->table, unit, 0, small(fixture), PT_READ);
     assert_mapped(&copy, unit, 0, small(fixture), PT_READ);
     /* the two roots, the empty table of slot 0, the tables of slot 1 */
-    assert_int_equal(fixture->memory->taken, 2 * format_root_frames(fixture->format) + fixture->format->levels);
+    assert_int_equal(fixture->memory->taken, 2 + fixture->format->levels);
     pt_flush(&flush);
     pt_destroy(&copy);
 }
@@ -516,7 +516,7 @@ static void allocator_that_maps_in_the_copy_makes_the_copy_refuse(void **state)
     fixture->memory->on_alloc = NULL;
     assert_int_equal(meddler.times, 1);
     assert_mapped(&copy, unit, 0, small(fixture), PT_READ);
-    assert_int_equal(fixture->memory->taken, 2 * format_root_frames(fixture->format) + fixture->format->levels - 1);
+    assert_int_equal(fixture->memory->taken, 2 + fixture->format->levels - 1);
     pt_flush(&flush);
     pt_destroy(&copy);
 }

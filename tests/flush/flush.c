@@ -43,13 +43,15 @@ static const struct flush_facts flush_facts[] = {
 
 static const struct flush_facts *facts_of(const struct pt_format *format)
 {
-    const char *name = format_facts(format)->name;
+    const struct flush_facts *found = NULL;
+    size_t length = 0;
 
     for (size_t i = 0; i < TESTS_COUNT(flush_facts); i++)
-        if (strcmp(flush_facts[i].name, name) == 0)
-            return &flush_facts[i];
-    fail_msg("flush.c has no facts about %s", name);
-    return NULL;
+        if (format_is_of(format, flush_facts[i].name, &length))
+            found = &flush_facts[i];
+    if (!found)
+        fail_msg("flush.c has no facts about %s", format->name);
+    return found;
 }
 
 /* ---- Reading a flush --------------------------------------------------------------------------- */
@@ -71,7 +73,7 @@ static void check_owes_range(const struct pt_flush *flush, pt_vaddr vaddr, uint6
     assert_int_equal(flush->range_count, 1);
     assert_hex_equal(flush->ranges[0].vaddr, vaddr);
     assert_hex_equal(flush->ranges[0].size, size);
-    assert_hex_equal(flush->ranges[0].page_size, page_size);
+    assert_hex_equal(flush->ranges[0].page_size, format_step(flush->format, page_size));
 }
 
 static bool is_in(const struct pt_flush_range *range, pt_vaddr vaddr)
@@ -85,13 +87,15 @@ static bool is_in(const struct pt_flush_range *range, pt_vaddr vaddr)
  */
 static void check_covers(const struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size)
 {
+    const uint64_t step = format_step(flush->format, page_size);
+
     if (flush->everything)
         return;
-    for (uint64_t offset = 0; offset < size; offset += page_size) {
+    for (uint64_t offset = 0; offset < size; offset += step) {
         bool hit = false;
 
         for (unsigned i = 0; i < flush->range_count && !hit; i++)
-            hit = is_in(&flush->ranges[i], vaddr + offset) && flush->ranges[i].page_size <= page_size;
+            hit = is_in(&flush->ranges[i], vaddr + offset) && flush->ranges[i].page_size <= step;
         if (!hit)
             fail_msg("the page of 0x%" PRIx64 " at 0x%" PRIx64 " is not invalidated", page_size, vaddr + offset);
     }
@@ -194,7 +198,7 @@ static void a_page_mapped_over_nothing_owes_what_the_format_says(void **state)
 static void a_region_mapped_over_nothing_owes_what_the_format_says(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     pt_vaddr vaddr = huge - 3 * small;
     uint64_t size = 2 * huge + 5 * small;
 
@@ -349,7 +353,7 @@ static void protect_region_owes_the_region(void **state)
 static void a_region_of_mixed_pages_is_owed_in_steps_of_its_pages(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     pt_vaddr vaddr = 4 * huge - 3 * small;
     uint64_t size = 2 * huge + 5 * small;
 
@@ -376,7 +380,7 @@ static void a_region_with_holes_owes_all_its_pages(void **state)
 {
     struct fixture *f = *state;
     uint64_t small = format_smallest(f->format);
-    uint64_t span = format_larger(f->format, small);
+    uint64_t span = format_leaf_table(f->format);
     static const unsigned pages[] = {1, 2, 7, 8, 300, 511, 512, 1030};
 
     for (unsigned round = 0; round < 2; round++) {
@@ -455,7 +459,7 @@ static void thirty_two_ranges_are_remembered_and_the_next_is_everything(void **s
 static void adjacent_pages_lose_nothing_by_being_merged(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
 
     /* Upwards, downwards, and with a huge page between small ones. */
     assert_ok(pt_map_region(&f->table, huge, huge, 3 * huge, RW, PT_ALLOW_HUGE, &f->flush));
@@ -544,7 +548,7 @@ static void a_flush_says_whose_it_is(void **state)
 static void a_flush_gathers_many_calls_into_one_invalidation(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
 
     map_apart(f, 10);
     assert_ok(pt_map_region(&f->table, 4 * huge, 0, huge, RW, 0, &f->flush));
@@ -575,7 +579,7 @@ static pt_paddr same_frame(void *arg, pt_vaddr vaddr)
 static void a_failed_call_does_not_touch_the_flush(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     pt_paddr unaligned = small / 2;
     pt_flags bad = PT_ALL_FLAGS + 1;
     struct page_table *pt = &f->table;
@@ -677,7 +681,7 @@ static void watch(struct fixture *f, struct retirement *retirement)
 /** Tables that hold two huge pages' worth of small pages, then the region is unmapped: nothing is settled. */
 static size_t retire_some(struct fixture *f)
 {
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     size_t before;
 
     /* Another page near, so that no more than the two tables go. */
@@ -694,7 +698,7 @@ static size_t retire_some(struct fixture *f)
 static void retired_tables_are_freed_after_the_invalidation_and_once(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     struct retirement retirement;
     size_t before = retire_some(f);
     size_t frees = f->memory->frees;
@@ -724,7 +728,7 @@ static void retired_tables_are_freed_after_the_invalidation_and_once(void **stat
 static void retired_tables_of_all_levels_are_freed_after_the_invalidation(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     uint64_t root_entry = format_entry_size(f->format, 0);
     struct retirement retirement;
     size_t before = f->memory->taken;
@@ -752,17 +756,21 @@ static void retired_tables_may_lie_in_the_first_and_the_last_frame(void **state)
 {
     struct fixture *outer = *state;
     const struct pt_format *format = outer->format;
-    uint64_t small = format_smallest(format), huge = format_larger(format, small);
-    pt_paddr last_frame = format_paddr_last(format) & ~(PT_FRAME_SIZE - 1);
+    uint64_t small = format_smallest(format), huge = format_leaf_table(format);
+    const size_t root = format_root_entries(format),
+                 most = root > format_entries(format) ? root : format_entries(format);
+    const size_t bytes = most * format_entry_bytes(format);
+    const uint64_t room = bytes < PT_FRAME_SIZE ? PT_FRAME_SIZE : bytes; /* for the largest table */
+    const pt_paddr last_frame = format_paddr_last(format) & ~(room - 1);
 
     for (unsigned round = 0; round < 4; round++) {
-        pt_paddr base = round < 2 ? 0 : last_frame - 15 * PT_FRAME_SIZE;
+        pt_paddr base = round < 2 ? 0 : last_frame - 15 * room;
         struct memory memory;
         struct fixture f = {.format = format, .memory = &memory};
         size_t before;
 
-        memory_init(&memory, base, 16);
-        memory_serve_next(&memory, base + 4 * PT_FRAME_SIZE);
+        memory_init(&memory, base, 16 * (size_t)(room / PT_FRAME_SIZE));
+        memory_serve_next(&memory, base + 4 * room);
         assert_ok(pt_create(&f.table, format, &memory.handler, &memory));
         pt_flush_init(&f.flush, &f.table);
         assert_ok(pt_map(&f.table, 0, 0, small, RW, &f.flush));
@@ -835,7 +843,7 @@ static void a_flush_outlives_its_table(void **state)
 static void a_retired_table_is_not_used_again_before_the_flush(void **state)
 {
     struct fixture *f = *state;
-    uint64_t huge = format_larger(f->format, format_smallest(f->format));
+    uint64_t huge = format_leaf_table(f->format);
     size_t taken;
 
     retire_some(f);
@@ -948,7 +956,7 @@ static void a_flush_carries_itself_out_when_its_scope_is_left(void **state)
 static void a_huge_page_over_an_empty_table_retires_it(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     bool breaks = facts_of(f->format)->breaks_before_make;
     pt_vaddr vaddr = 4 * huge;
     struct retirement retirement;
@@ -980,7 +988,7 @@ static void a_huge_page_over_an_empty_table_retires_it(void **state)
 static void a_huge_page_over_empty_tables_of_two_levels_invalidates_each(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     uint64_t giant = format_larger(f->format, huge);
     struct retirement retirement;
     size_t frees;
@@ -1049,7 +1057,7 @@ static void copying_from_another_table_owes_what_new_mappings_owe(void **state)
 static void own_tables_that_a_copy_replaces_are_retired(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     uint64_t unit = format_entry_size(f->format, 0);
     struct page_table copy;
     struct pt_flush flush;
@@ -1249,7 +1257,7 @@ static void protect_region_breaks_before_it_makes(void **state)
 static void a_huge_page_over_a_table_is_made_after_the_break(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     bool breaks = facts_of(f->format)->breaks_before_make;
     pt_vaddr vaddr = 4 * huge;
     struct breaking breaking;
@@ -1271,7 +1279,7 @@ static void a_huge_page_over_a_table_is_made_after_the_break(void **state)
 static void a_huge_page_of_its_table_s_own_frame_is_made_after_the_break(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     pt_paddr frame = f->memory->base + huge;
     pt_vaddr vaddr = 4 * huge;
 
@@ -1303,7 +1311,7 @@ static void a_huge_page_of_its_table_s_own_frame_is_made_after_the_break(void **
 static void a_break_pays_what_was_owed_before(void **state)
 {
     struct fixture *f = *state;
-    uint64_t small = format_smallest(f->format), huge = format_larger(f->format, small);
+    uint64_t small = format_smallest(f->format), huge = format_leaf_table(f->format);
     bool breaks = facts_of(f->format)->breaks_before_make;
     struct retirement retirement;
     size_t before;

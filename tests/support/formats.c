@@ -381,6 +381,16 @@ unsigned format_level_of(const struct pt_format *format, uint64_t page_size)
     return 0;
 }
 
+uint64_t format_leaf_table(const struct pt_format *format)
+{
+    return format_entry_size(format, format->levels - 2u);
+}
+
+uint64_t format_step(const struct pt_format *format, uint64_t page_size)
+{
+    return format_entry_size(format, format_level_of(format, page_size));
+}
+
 uint64_t format_smallest(const struct pt_format *format)
 {
     return UINT64_C(1) << format->page_shift;
@@ -435,9 +445,9 @@ unsigned format_entry_bytes(const struct pt_format *format)
     return bytes != 0 ? bytes : 8;
 }
 
-size_t format_root_frames(const struct pt_format *format)
+size_t format_table_frames(const struct pt_format *format)
 {
-    size_t bytes = format_root_entries(format) * format_entry_bytes(format);
+    size_t bytes = format_entries(format) * format_entry_bytes(format);
 
     return (bytes + (size_t)PT_FRAME_SIZE - 1) / (size_t)PT_FRAME_SIZE;
 }
@@ -474,6 +484,51 @@ pt_paddr format_paddr_last(const struct pt_format *format)
 pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr)
 {
     return format->address_space == PT_EITHER_HALF ? vaddr ^ ~format_lower_last(format) : vaddr;
+}
+
+pt_vaddr format_place(const struct pt_format *format, unsigned n)
+{
+    const uint64_t half = format_lower_last(format) + 1;
+
+    const uint64_t entry = format_entry_size(format, 0), largest = format_largest(format);
+    const uint64_t stride = entry > largest ? entry : largest;
+
+    if (half / stride >= 128)
+        return n * stride;
+    if (half / 16 < largest || (n > 6 && n != 50 && (n < 100 || n > 107)))
+        fail_msg("%s has no room for place %u", format->name, n);
+    return (n >= 100 ? n - 92 : n == 50 ? 7 : n) * (half / 16);
+}
+
+uint64_t format_copy_unit(const struct pt_format *format)
+{
+    uint64_t unit = format_entry_size(format, 0);
+    size_t entries = format_root_entries(format);
+
+    if (format->levels <= PT_GROUP_LEVELS && (format->page_sizes & unit << format->group_bits[format->levels - 1]))
+        unit <<= format->group_bits[format->levels - 1];
+    while (entries * (format_entry_size(format, 0)) / unit > 512)
+        unit <<= 1;
+    return unit;
+}
+
+uint64_t format_copy_units(const struct pt_format *format)
+{
+    return (format_lower_last(format) + 1) / format_copy_unit(format);
+}
+
+bool format_is_of(const struct pt_format *format, const char *name, size_t *length)
+{
+    const char *whole = format_facts(format)->name;
+    size_t same = strlen(name);
+
+    /* "test_aarch64_16k" is a copy of "pt_aarch64_16k" with other features. */
+    if (strncmp(whole, "test_", 5) == 0 && strncmp(name, "pt_", 3) == 0)
+        whole += 5, name += 3;
+    if (strncmp(whole, name, strlen(name)) != 0 || same <= *length)
+        return false;
+    *length = same;
+    return true;
 }
 
 pt_vaddr format_last_page(const struct pt_format *format, uint64_t size)

@@ -59,7 +59,9 @@
     X(pt_sv48x4, __VA_ARGS__), \
     X(pt_sv57x4, __VA_ARGS__), \
     X(pt_sv32, __VA_ARGS__), \
-    X(pt_sv32x4, __VA_ARGS__),
+    X(pt_sv32x4, __VA_ARGS__), \
+    X(pt_loongarch64_16k, __VA_ARGS__), \
+    X(pt_loongarch64_64k, __VA_ARGS__),
 /* clang-format on */
 #endif
 
@@ -73,6 +75,8 @@
 /** The same with the other formats, too. */
 #define TESTS_OF_ALL_FORMATS(test)                                                                                     \
     EACH_OTHER_FORMAT(TEST_OF_FORMAT, test, fixture_set_up, fixture_tear_down) TESTS_OF_EACH_FORMAT(test)
+#define TESTS_OF_ALL_FORMATS_WITH(test, set_up, tear_down)                                                             \
+    EACH_OTHER_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down) EACH_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down)
 #define TEST_OF_FORMAT(format, test, set_up, tear_down) TEST_OF_FORMAT_(format, test, set_up, tear_down)
 #define TEST_OF_FORMAT_(format, test, set_up, tear_down)                                                               \
     {.name = #test "(" #format ")",                                                                                    \
@@ -127,6 +131,11 @@ uint64_t format_entry_size(const struct pt_format *format, unsigned level);
 /** The level at which a page of this size is a leaf, or several neighbouring ones. */
 unsigned format_level_of(const struct pt_format *format, uint64_t page_size);
 
+/** What a table of the last level translates: one leaf of the level above it. */
+uint64_t format_leaf_table(const struct pt_format *format);
+/** In what steps a page of this size is invalidated: a TLB may hold each of its entries by itself. */
+uint64_t format_step(const struct pt_format *format, uint64_t page_size);
+
 uint64_t format_smallest(const struct pt_format *format);
 uint64_t format_largest(const struct pt_format *format);
 /** The next larger (smaller) page size that the format offers; 0: none. */
@@ -144,8 +153,8 @@ size_t format_entries(const struct pt_format *format);
 size_t format_shared_entries(const struct pt_format *format);
 /** Bytes of an entry. */
 unsigned format_entry_bytes(const struct pt_format *format);
-/** Frames that the root takes. */
-size_t format_root_frames(const struct pt_format *format);
+/** Frames that every table but the root takes. */
+size_t format_table_frames(const struct pt_format *format);
 
 /** The highest address of the lower half (or of all addresses, if there is no upper one). */
 pt_vaddr format_lower_last(const struct pt_format *format);
@@ -154,6 +163,17 @@ pt_vaddr format_upper_first(const struct pt_format *format);
 bool format_is_canonical(const struct pt_format *format, pt_vaddr vaddr);
 /** The translated bits of an address alone: where its entries stand in the tree. */
 uint64_t format_translated(const struct pt_format *format, pt_vaddr vaddr);
+/**
+ * The n-th place, apart from all others, for whatever a test maps, in the lower half: n is small, 50, or one of 100 to
+ * 106. A root entry of its own, unless the root has too few.
+ */
+pt_vaddr format_place(const struct pt_format *format, unsigned n);
+/** What can be copied from another table: one root entry, or several where the root is large or has groups. */
+uint64_t format_copy_unit(const struct pt_format *format);
+/** How many of them the lower half has. */
+uint64_t format_copy_units(const struct pt_format *format);
+/** The facts of a family, by the longest of these names that the format's begins with. */
+bool format_is_of(const struct pt_format *format, const char *name, size_t *length);
 /** The last page of this size. */
 pt_vaddr format_last_page(const struct pt_format *format, uint64_t size);
 /** Where the simulated memory is. */

@@ -204,7 +204,7 @@ pt_paddr memory_alloc(void *ctx, size_t count, size_t align)
             memory->frame[index + j] = (struct memory_frame){.serial = memory->serial, .taken = true};
         memory->frame[index].run = count;
         memory->next = (index + count) % memory->frames;
-        memory->taken += count;
+        memory->taken++;
         memory->allocations++;
         ASAN_UNPOISON_MEMORY_REGION(frame_bytes(memory, index), count * HOST_PAGE);
         memset(frame_bytes(memory, index), FRESH, count * HOST_PAGE);
@@ -230,7 +230,7 @@ void memory_dealloc(void *ctx, pt_paddr first, size_t count)
         memory->on_dealloc(memory->on_dealloc_arg, memory, first);
 
     memory->frees++;
-    memory->taken -= count;
+    memory->taken--;
     for (size_t i = 0; i < count; i++)
         memory->frame[index + i] = (struct memory_frame){.taken = false};
     keep_away(memory, index, count);

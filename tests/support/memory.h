@@ -32,7 +32,7 @@ struct memory {
     size_t next;     /* where the next search starts; searches go round, so that frames are reused late */
     bool reuse_soon; /* search from the lowest frame each time instead */
 
-    size_t taken;       /* frames that are out now */
+    size_t taken;       /* what is out now: tables, each of one frame or of several */
     size_t attempts;    /* calls of alloc_frames, failed ones too */
     size_t allocations; /* calls of alloc_frames that were answered with frames */
     size_t frees;       /* calls of dealloc_frames */

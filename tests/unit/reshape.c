@@ -58,13 +58,15 @@ static const struct bit_facts bit_facts[] = {
 
 static const struct bit_facts *facts_of(const struct pt_format *format)
 {
-    const char *name = format_facts(format)->name;
+    const struct bit_facts *found = NULL;
+    size_t length = 0;
 
     for (size_t i = 0; i < TESTS_COUNT(bit_facts); i++)
-        if (strcmp(bit_facts[i].name, name) == 0)
-            return &bit_facts[i];
-    fail_msg("reshape.c has no facts about %s", name);
-    return NULL;
+        if (format_is_of(format, bit_facts[i].name, &length))
+            found = &bit_facts[i];
+    if (!found)
+        fail_msg("reshape.c has no facts about %s", format->name);
+    return found;
 }
 
 static bool breaks(const struct pt_format *format)
@@ -80,7 +82,7 @@ static uint64_t small(const struct fixture *f)
 /* A root entry of its own for each thing that a test maps, in the lower half. */
 static pt_vaddr place(const struct fixture *f, unsigned number)
 {
-    return number * format_entry_size(f->format, 0);
+    return format_place(f->format, number);
 }
 
 /* The tables on the way to a page of this size, without the root. */
@@ -92,11 +94,6 @@ static size_t tables_above(const struct pt_format *format, uint64_t page_size)
 static bool never_global(const struct fixture *f)
 {
     return format_facts(f->format)->never_global;
-}
-
-static size_t root_frames(const struct fixture *f)
-{
-    return format_root_frames(f->format);
 }
 
 /** Carry out what is owed, and forget that it was done. */
@@ -118,7 +115,7 @@ static void clear(struct fixture *f)
         assert_ok(pt_prune(&f->table, halves[i], size, &f->flush));
         settle(f);
     }
-    assert_int_equal(f->memory->taken, root_frames(f));
+    assert_int_equal(f->memory->taken, 1);
 }
 
 /* ---- Copies of the formats ------------------------------------------------------------------------ */
@@ -285,7 +282,7 @@ static uint64_t bits_of_page(const struct pt_format *format, pt_vaddr vaddr, pt_
     struct fixture f = {.format = format, .memory = &memory};
     uint64_t bits;
 
-    memory_init(&memory, MEMORY_BASE, 8);
+    memory_init(&memory, MEMORY_BASE, 128);
     assert_ok(pt_create(&f.table, format, &memory.handler, &memory));
     pt_flush_init(&f.flush, &f.table);
     make_page(&f, vaddr, paddr, page_size, flags, recorded, software);
@@ -365,7 +362,7 @@ static void check_split_keeps_flags(struct fixture *f)
                                  bits_of_page(f->format, at, PADDR + (at - vaddr), to, flags, recorded, software));
             }
             pt_flush(&f->flush);
-            assert_int_equal(f->memory->taken, root_frames(f) + tables_above(f->format, to));
+            assert_int_equal(f->memory->taken, 1 + tables_above(f->format, to));
 
             /* again: it is no larger than that */
             assert_refused(f, pt_split(&f->table, near, to, &f->flush), PT_OK);
@@ -376,7 +373,7 @@ static void check_split_keeps_flags(struct fixture *f)
             assert_mapped(&f->table, near, PADDR + (near - vaddr), from, all);
             assert_hex_equal(bits_at(f, vaddr, from), before);
             pt_flush(&f->flush);
-            assert_int_equal(f->memory->taken, root_frames(f) + tables_above(f->format, from));
+            assert_int_equal(f->memory->taken, 1 + tables_above(f->format, from));
             clear(f);
         }
     }
@@ -414,7 +411,7 @@ static void split_and_collapse_keep_every_bit_of_the_address(void **state)
             settle(f);
         }
     }
-    assert_int_equal(f->memory->taken, root_frames(f));
+    assert_int_equal(f->memory->taken, 1);
 }
 
 /** Other pages, their tables and their addresses have nothing to do with it. */
@@ -442,7 +439,7 @@ struct recorder {
     struct slot slot;
     uint64_t original;
     size_t in; /* at the how-manieth look at a table */
-    bool done;
+    bool done, broken;
 };
 
 static void record_now(void *arg, struct memory *memory)
@@ -452,8 +449,11 @@ static void record_now(void *arg, struct memory *memory)
     (void)memory;
     if (recorder->in == 0 || --recorder->in > 0 || slot_get(recorder->slot) != recorder->original)
         return;
-    record(recorder->f->format, recorder->slot, RECORDS);
     recorder->done = true;
+    /* Where the entries themselves are broken, there is nothing left to record in. */
+    recorder->broken = slot_get(recorder->slot) == 0;
+    if (!recorder->broken)
+        record(recorder->f->format, recorder->slot, RECORDS);
 }
 
 static void check_late_records_of_split(struct fixture *f)
@@ -557,7 +557,7 @@ static void check_hole(struct fixture *f)
                         check_translates(f, after, PADDR + (after - vaddr), 1, 1, RW | PT_USER);
                 }
                 pt_flush(&f->flush);
-                assert_int_equal(f->memory->taken, root_frames(f) + tables_above(f->format, page));
+                assert_int_equal(f->memory->taken, 1 + tables_above(f->format, page));
 
                 /* with the hole filled again it is the page that it was */
                 if (protect)
@@ -760,12 +760,12 @@ static void collapse_makes_no_page_that_the_format_has_not(void **state)
 static void collapse_goes_from_the_smallest_pages_to_the_largest(void **state)
 {
     struct fixture *f = *state;
-    const uint64_t page = small(f), huge = format_larger(f->format, page), giant = format_larger(f->format, huge);
+    const uint64_t page = small(f), huge = format_leaf_table(f->format), giant = format_larger(f->format, huge);
     const pt_vaddr vaddr = place(f, 1) + giant % format_entry_size(f->format, 0);
     size_t taken;
 
-    if (giant == 0)
-        skip();
+    if (giant == 0 || giant / huge * format_table_frames(f->format) > MEMORY_FRAMES / 2)
+        skip(); /* no such pages, or no room for so many tables */
     assert_ok(pt_map_region(&f->table, vaddr, PADDR, giant + 3 * huge + 5 * page, RW, 0, &f->flush));
     settle(f);
     taken = f->memory->taken;
@@ -849,8 +849,11 @@ static void record_before_the_invalidation(void *arg, const struct pt_flush *flu
     (void)flush;
     if (recorder->done)
         return;
-    record(recorder->f->format, recorder->slot, RECORDS);
     recorder->done = true;
+    /* Where the entries themselves are broken, there is nothing left to record in. */
+    recorder->broken = slot_get(recorder->slot) == 0;
+    if (!recorder->broken)
+        record(recorder->f->format, recorder->slot, RECORDS);
 }
 
 static void check_late_records_of_collapse(struct fixture *f)
@@ -876,7 +879,8 @@ static void check_late_records_of_collapse(struct fixture *f)
             f->memory->on_flush = NULL;
             /* the old entries may be written to until they are invalidated, so that must have happened */
             assert_true(recorder.done);
-            assert_mapped(&f->table, vaddr, PADDR, large, RW | RECORDS);
+            assert_true(!recorder.broken || format_level_of(f->format, page) == format_level_of(f->format, large));
+            assert_mapped(&f->table, vaddr, PADDR, large, RW | (recorder.broken ? 0 : RECORDS));
             clear(f);
         }
     }
@@ -940,13 +944,13 @@ static void what_was_lent_is_reshaped_through_its_owner(void **state)
 static size_t tables_now(struct fixture *f)
 {
     settle(f);
-    return f->memory->taken - root_frames(f);
+    return f->memory->taken - 1;
 }
 
 static void prune_retires_exactly_the_empty_tables_on_the_way(void **state)
 {
     struct fixture *f = *state;
-    const uint64_t page = small(f), span = format_larger(f->format, page);
+    const uint64_t page = small(f), span = format_leaf_table(f->format);
     const size_t way = f->format->levels - 1u;
     struct page_table *table = &f->table;
     struct pt_flush *flush = &f->flush;
@@ -1042,7 +1046,7 @@ static void unmapping_a_region_reclaims_what_it_empties_at_both_ends(void **stat
     FOR_EACH_PAGE_SIZE(size, f->format) {
         /* the region begins in the middle of a table of pages of this size, and ends in the middle of the next */
         const uint64_t span = size * format_entries(f->format);
-        const pt_vaddr middle = format_level_of(f->format, size) == 0 ? place(f, 8) : 2 * span;
+        const pt_vaddr middle = format_level_of(f->format, size) == 0 ? place(f, 6) : 2 * span;
         const pt_vaddr first = middle - 3 * size, end = middle + 3 * size;
 
         for (unsigned beside = 0; beside < 16; beside++) {
@@ -1080,7 +1084,7 @@ static void unmapping_a_region_reclaims_what_it_empties_at_both_ends(void **stat
 static void unmapping_a_region_of_holes_reclaims_too(void **state)
 {
     struct fixture *f = *state;
-    const uint64_t page = small(f), span = format_larger(f->format, page);
+    const uint64_t page = small(f), span = format_leaf_table(f->format);
 
     assert_ok(pt_map_region(&f->table, place(f, 1), PADDR, 3 * span, RW, 0, &f->flush));
     for (pt_vaddr vaddr = place(f, 1); vaddr < place(f, 1) + 3 * span; vaddr += page)
@@ -1107,13 +1111,13 @@ static void lent_tables_are_emptied_and_kept(void **state)
     pt_flush(&flush);
 
     assert_ok(pt_unmap_region(&f->table, unit, page, 0, &f->flush));
-    assert_int_equal(tables_now(f) - root_frames(f), 2 * shared - 1 + (f->format->levels - 1u));
+    assert_int_equal(tables_now(f) - 1, 2 * shared - 1 + (f->format->levels - 1u));
     assert_ok(pt_unmap(&f->table, 2 * unit, NULL, &f->flush));
     assert_ok(pt_prune(&f->table, 0, format_lower_last(f->format) + 1, &f->flush));
-    assert_int_equal(tables_now(f) - root_frames(f), 2 * shared);
+    assert_int_equal(tables_now(f) - 1, 2 * shared);
     assert_refused(f, pt_prune(&f->table, 0, format_lower_last(f->format) + 1, &f->flush), PT_OK);
     assert_ok(pt_unmap_region(&f->table, 0, format_lower_last(f->format) + 1, PT_SKIP_HOLES, &f->flush));
-    assert_int_equal(tables_now(f) - root_frames(f), 2 * shared);
+    assert_int_equal(tables_now(f) - 1, 2 * shared);
 
     /* they are the ones that the copy looks at */
     assert_ok(pt_map(&f->table, unit + page, PADDR, page, RW, &f->flush));
@@ -1129,7 +1133,7 @@ static void lent_tables_are_emptied_and_kept(void **state)
 static void counting_foretells_what_mapping_takes(void **state)
 {
     struct fixture *f = *state;
-    const uint64_t page = small(f), span = format_larger(f->format, page);
+    const uint64_t page = small(f), span = format_leaf_table(f->format);
     struct random random = {.state = 48};
     size_t counted_some = 0;
 
@@ -1154,8 +1158,8 @@ static void counting_foretells_what_mapping_takes(void **state)
         status = pt_map_region(&f->table, vaddr, paddr, size, RW, options, &f->flush);
         assert_status(status, foretold);
         if (status == PT_OK) {
-            assert_int_equal(f->memory->taken - taken, count);
-            assert_int_equal(f->memory->attempts - attempts, count);
+            assert_int_equal((f->memory->taken - taken) * format_table_frames(f->format), count);
+            assert_int_equal((f->memory->attempts - attempts) * format_table_frames(f->format), count);
             counted_some += count > 0;
         } else {
             assert_true(count == SIZE_MAX);
@@ -1178,7 +1182,7 @@ static void counting_foretells_what_mapping_takes(void **state)
 static void counting_is_right_by_hand(void **state)
 {
     struct fixture *f = *state;
-    const uint64_t page = small(f), span = format_larger(f->format, page), unit = format_entry_size(f->format, 0);
+    const uint64_t page = small(f), span = format_leaf_table(f->format), unit = format_entry_size(f->format, 0);
     const size_t way = f->format->levels - 1u;
     const struct {
         pt_vaddr vaddr;
@@ -1195,19 +1199,21 @@ static void counting_is_right_by_hand(void **state)
         {2 * unit - page, 2 * page + span, 2 * way + 1},
     };
 
+    if (format_copy_units(f->format) < 4)
+        skip(); /* the shapes lie in three root entries */
     for (size_t i = 0; i < TESTS_COUNT(shapes); i++)
         for (unsigned options = 0; options <= PT_ALLOW_HUGE; options++) {
             size_t count = SIZE_MAX;
 
             /* no huge page is possible there */
             assert_ok(pt_count_tables(&f->table, shapes[i].vaddr, PADDR + page, shapes[i].size, RW, options, &count));
-            assert_int_equal(count, shapes[i].tables);
+            assert_int_equal(count, shapes[i].tables * format_table_frames(f->format));
         }
     FOR_EACH_PAGE_SIZE(size, f->format) {
         size_t count = SIZE_MAX;
 
         assert_ok(pt_count_tables(&f->table, 3 * size, PADDR, size, RW, PT_ALLOW_HUGE, &count));
-        assert_int_equal(count, tables_above(f->format, size));
+        assert_int_equal(count, tables_above(f->format, size) * format_table_frames(f->format));
     }
 }
 
@@ -1233,12 +1239,12 @@ static void no_table_of_one_region_takes_more_than_the_greatest_number_of_frames
         if (size == 0 || size > UINT64_C(1) << 40 || vaddr + size - 1 > format_lower_last(f->format))
             continue;
         assert_ok(pt_count_tables(&f->table, vaddr, page * random_below(&random, 3), size, RW, options, &count));
-        most = PT_MAX_FRAMES(size) + root_frames(f) - 1;
-        assert_true(count + root_frames(f) <= most);
+        most = PT_MAX_FRAMES(size);
+        assert_true(count + 1 <= most);
         /* each level by itself, without what is promised for levels that this format has not */
         for (unsigned shift = 12 + 9u * f->format->levels; shift <= 48; shift += 9)
             most -= (size >> shift) + 2;
-        if (count + root_frames(f) > most)
+        if (count + 1 > most)
             fail_msg("0x%" PRIx64 " bytes at 0x%" PRIx64 " take %zu tables and a root, not at most %" PRIu64, size,
                      vaddr, count, most);
     }
@@ -1264,18 +1270,19 @@ static void check_owes_range(const struct pt_flush *flush, pt_vaddr vaddr, uint6
     assert_int_equal(flush->range_count, 1);
     assert_hex_equal(flush->ranges[0].vaddr, vaddr);
     assert_hex_equal(flush->ranges[0].size, size);
-    assert_hex_equal(flush->ranges[0].page_size, page_size);
+    assert_hex_equal(flush->ranges[0].page_size, format_step(flush->format, page_size));
 }
 
 /** Whoever invalidates one address per page_size of each range hits every page of [vaddr, vaddr + size). */
 static void check_covers(const struct pt_flush *flush, pt_vaddr vaddr, uint64_t size, uint64_t page_size)
 {
-    for (uint64_t offset = 0; offset < size && !flush->everything; offset += page_size) {
+    const uint64_t step = format_step(flush->format, page_size);
+
+    for (uint64_t offset = 0; offset < size && !flush->everything; offset += step) {
         bool hit = false;
 
         for (unsigned i = 0; i < flush->range_count && !hit; i++)
-            hit = vaddr + offset - flush->ranges[i].vaddr < flush->ranges[i].size &&
-                  flush->ranges[i].page_size <= page_size;
+            hit = vaddr + offset - flush->ranges[i].vaddr < flush->ranges[i].size && flush->ranges[i].page_size <= step;
         if (!hit)
             fail_msg("the page of 0x%" PRIx64 " at 0x%" PRIx64 " is not invalidated", page_size, vaddr + offset);
     }
