@@ -9,7 +9,7 @@ build=${BUILD_DIR:-$here/../../build/kernel}
 all=(x86_64 x86_64-la57 x86_32 x86_32-pae
     aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
     riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
-    riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
+    armv7 riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
 kilobytes=1024 # of output
@@ -54,6 +54,9 @@ describe()
         machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
         options=(-DVARIANT=CONTIGUOUS)
         ;;
+    armv7)
+        machine=(-M virt -cpu cortex-a15 -semihosting-config 'enable=on,target=native')
+        ;;
     riscv64-sv39 | riscv64-sv48 | riscv64-sv57)
         machine=(-M virt -cpu rv64 -bios none)
         options=(-DFORMAT="pt_${1#*-}")
@@ -77,7 +80,7 @@ describe()
         return 1
         ;;
     esac
-    qemu=qemu-system-${arch/x86_32/x86_64}
+    qemu=qemu-system-$(sed 's/^x86_32$/x86_64/; s/^armv7$/arm/' <<< "$arch")
 }
 
 # Says why a program cannot be used; older versions get RISC-V and LoongArch wrong.

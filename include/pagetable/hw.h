@@ -33,6 +33,9 @@
 #elif defined(__aarch64__)
 #include <pagetable/hw/aarch64.h>
 #define PT_HW_NATIVE 1
+#elif defined(__arm__) && __ARM_ARCH >= 7
+#include <pagetable/hw/armv7.h>
+#define PT_HW_NATIVE 1
 #elif defined(__riscv) && __riscv_xlen == 64
 #include <pagetable/hw/riscv64.h>
 #define PT_HW_NATIVE 1
