@@ -1117,8 +1117,7 @@ static void own_mappings_are_not_copied_over(void **state)
     pt_flush(&mine.flush);
     assert_int_equal(source->memory->flush_count, 1);
     assert_true(memory_last_flush(source->memory)->tables_changed);
-    assert_int_equal(source->memory->taken,
-                     1u + source->format->levels + (format_shared_entries(source->format) - 1));
+    assert_int_equal(source->memory->taken, 1u + source->format->levels + (format_shared_entries(source->format) - 1));
     copy.table = mine.table;
     copy.flush = mine.flush;
     copy_end(source, &copy);
