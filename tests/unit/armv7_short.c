@@ -328,8 +328,8 @@ static void the_manual_s_walker_sees_what_was_asked_for(void **state)
     for (unsigned step = 0; step < 1500; step++) {
         static const size_t grains[] = {1, 16, 256, 4096};
         size_t grain = grains[random_below(&random, 4)];
-        size_t first = random_below(&random, PAGES / grain) * grain;
-        size_t count = (1 + random_below(&random, 3)) * grain + (random_below(&random, 4) == 0 ? 3 : 0);
+        size_t first = (size_t)random_below(&random, PAGES / grain) * grain;
+        size_t count = (1 + (size_t)random_below(&random, 3)) * grain + (random_below(&random, 4) == 0 ? 3 : 0);
         pt_flags flags = (pt_flags)random_below(&random, PT_ALL_FLAGS + 1);
         uint32_t frame = (uint32_t)(random_below(&random, 64) * 4096 + (random_below(&random, 3) == 0 ? 7 : 0));
         pt_vaddr vaddr = WINDOW + first * PT_4K;

@@ -27,7 +27,7 @@ static void look(void *arg, const struct pt_flush *flush)
 
     (void)flush;
     for (size_t i = 0; i < watched->count; i++)
-        valid += slot_get(slot_after(watched->first, i)) & VALID;
+        valid += (size_t)(slot_get(slot_after(watched->first, i)) & VALID);
     if (valid != 0 && valid != watched->count)
         fail_msg("%zu of %zu entries of a group are valid", valid, watched->count);
     watched->flushes++;
