@@ -825,14 +825,22 @@ static void expand(struct start *start, size_t index, const struct variant *vari
     current_operations[0] = NULL;
 }
 
+/* A share of what a variant would try at length: PT_EXHAUSTIVE_SHARE=1 does all of it. */
+static size_t share_of(size_t count)
+{
+    size_t share = (size_t)number_from_environment("PT_EXHAUSTIVE_SHARE", IS_SLOW ? 24 : 3);
+
+    return count == 0 ? 0 : (count + share - 1) / share;
+}
+
 static void try_all(const struct variant *variant)
 {
     static struct start start;
     struct pt_format format = *variant->base;
     struct tally tally = {.expanded = 0};
-    size_t limit = (size_t)number_from_environment("PT_EXHAUSTIVE_STATES", variant->states / (IS_SLOW ? 8 : 1));
+    size_t limit = (size_t)number_from_environment("PT_EXHAUSTIVE_STATES", share_of(variant->states));
     size_t deepest = (size_t)number_from_environment("PT_EXHAUSTIVE_DEPTH", UINT16_MAX);
-    size_t samples = (size_t)number_from_environment("PT_EXHAUSTIVE_SAMPLES", variant->samples / (IS_SLOW ? 8 : 1));
+    size_t samples = (size_t)number_from_environment("PT_EXHAUSTIVE_SAMPLES", share_of(variant->samples));
     size_t deep, left;
     struct page_table fresh;
     bool complete;
