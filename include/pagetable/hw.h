@@ -61,7 +61,12 @@ extern "C" {
 /** How many single invalidations a range takes. */
 static inline uint64_t pt_hw_pages(const struct pt_flush_range *range)
 {
-    return (range->size + range->page_size - 1) >> __builtin_ctzll(range->page_size);
+    unsigned shift = 0;
+
+    /* Neither a division nor a count of zeros: on 32-bit CPUs these are library calls. */
+    while (range->page_size >> shift > 1)
+        shift++;
+    return (range->size + range->page_size - 1) >> shift;
 }
 
 /** Invalidate one range of what `flush` owes; between pt_hw_invalidate_begin and pt_hw_invalidate_end. */

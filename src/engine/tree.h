@@ -138,7 +138,8 @@ PT_INLINE struct page_sort sort_of_size(const struct tree *tree, uint64_t page_s
 
     while (sort.level > 0 && level_size(tree, sort.level - 1) <= page_size)
         sort.level--;
-    sort.group = (unsigned)__builtin_ctzll(page_size) - level_shift(tree, sort.level);
+    while (sort_size(tree, sort) < page_size)
+        sort.group++;
     return sort;
 }
 
