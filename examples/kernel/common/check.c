@@ -3,11 +3,22 @@
 
 #include <pagetable/hw.h>
 
-pt_vaddr window(const struct kernel *kernel, unsigned half)
+/* The kernel may lie anywhere but there: ARMv7's RAM is from one quarter of all addresses on, RISC-V's from one half. */
+pt_vaddr window(unsigned half)
 {
-    pt_vaddr quarter = UINT64_C(1) << (kernel->table.format->va_bits - 2);
+    pt_vaddr eighth = UINT64_C(1) << (machine_format->va_bits - 3);
 
-    return half == 0 ? quarter : kernel_end_of_addresses() - quarter;
+    return half == 0 ? eighth : kernel_end_of_addresses() - 2 * eighth;
+}
+
+pt_vaddr fresh(unsigned half)
+{
+    uint64_t root_entry = span(machine_format->levels - 1u), apart = UINT64_C(1) << (machine_format->va_bits - 4);
+    pt_vaddr start = window(half) & ~(root_entry - 1);
+
+    if (apart < root_entry)
+        apart = root_entry;
+    return half == 0 ? start + apart : start - apart;
 }
 
 const char *half_name(pt_vaddr vaddr)
@@ -60,7 +71,7 @@ bool faults(enum access access, pt_vaddr vaddr)
     struct access_result result = machine_access(access, vaddr, &value);
 
     if (result.faulted && result.vaddr != vaddr)
-        note("the CPU reports %lx for an access at %lx", result.vaddr, vaddr);
+        note("the CPU reports %jx for an access at %jx", result.vaddr, vaddr);
     return result.faulted && result.vaddr == vaddr;
 }
 
@@ -84,7 +95,7 @@ void drop_tlb(void)
 
 pt_paddr frame_new(struct kernel *kernel, uint64_t mark)
 {
-    pt_paddr frame = pt_frame_pool_alloc(&kernel->pool, 1, PT_FRAME_SIZE);
+    pt_paddr frame = pt_frame_pool_alloc(&kernel->pool, kernel_frames(span(0)), span(0));
 
     if (frame == PT_NO_FRAME)
         check(false, "the frame pool is empty");
@@ -95,5 +106,5 @@ pt_paddr frame_new(struct kernel *kernel, uint64_t mark)
 
 void frame_free(struct kernel *kernel, pt_paddr frame)
 {
-    pt_frame_pool_dealloc(&kernel->pool, frame, 1);
+    pt_frame_pool_dealloc(&kernel->pool, frame, kernel_frames(span(0)));
 }

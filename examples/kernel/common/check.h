@@ -17,9 +17,19 @@
 #define MARK_B UINT64_C(0xbbbb0123456789ab)
 #define OFFSET 0x128u /* in a page: the fault has to be at the access, not at the page */
 
-/* Where the checks map their pages: one place in each half, at the start of a root entry, far from the linear map. */
+/* What an entry n levels above the last one covers: span(0) and span(1) are page sizes of every format. */
+static inline uint64_t span(unsigned n)
+{
+    return UINT64_C(1) << (machine_format->page_shift + n * machine_format->index_bits);
+}
+
+/*
+ * Where the checks map their pages: one place in each half, far from the linear map. And an address of the same half
+ * in which a root entry starts that no other check uses.
+ */
 #define WINDOWS 2
-pt_vaddr window(const struct kernel *kernel, unsigned half);
+pt_vaddr window(unsigned half);
+pt_vaddr fresh(unsigned half);
 const char *half_name(pt_vaddr vaddr);
 
 /* A call that has to succeed. */
@@ -44,7 +54,7 @@ bool faults(enum access access, pt_vaddr vaddr);
  */
 void drop_tlb(void);
 
-/* One frame for a check, `mark` at its start and at OFFSET; frame_free gives it back. */
+/* Frames of a small page for a check, `mark` at its start and at OFFSET; frame_free gives them back. */
 pt_paddr frame_new(struct kernel *kernel, uint64_t mark);
 void frame_free(struct kernel *kernel, pt_paddr frame);
 

@@ -14,7 +14,7 @@ static void map(struct page_table *table, pt_vaddr vaddr, pt_paddr paddr, pt_fla
 {
     PT_FLUSH(flush, table);
 
-    must(pt_map(table, vaddr, paddr, PT_4K, flags, &flush), "pt_map");
+    must(pt_map(table, vaddr, paddr, span(0), flags, &flush), "pt_map");
 }
 
 static void check_switch(struct page_table *one, struct page_table *two, pt_vaddr vaddr)
@@ -27,7 +27,7 @@ static void check_switch(struct page_table *one, struct page_table *two, pt_vadd
     second = reads(vaddr, MARK_B);
     machine_load_root(one);
     again = reads(vaddr, MARK_A);
-    check(first && second && again, "ASIDs 1, 2, 1 without a flush: each has its own frame at %lx", vaddr);
+    check(first && second && again, "ASIDs 1, 2, 1 without a flush: each has its own frame at %jx", vaddr);
 }
 
 static void check_flush_of_one(struct page_table *one, struct page_table *two, pt_vaddr vaddr, pt_paddr frame)
@@ -68,14 +68,14 @@ static void check_global(struct page_table *one, struct page_table *two, pt_vadd
     bool first, second, other;
 
     for (unsigned i = 0; i < 2; i++) {
-        map(one, vaddr + i * PT_4K, frame, flags);
-        map(two, vaddr + i * PT_4K, frame, flags);
+        map(one, vaddr + i * span(0), frame, flags);
+        map(two, vaddr + i * span(0), frame, flags);
     }
     machine_load_root(one);
     first = reads(vaddr, MARK_A);
     machine_load_root(two);
     second = reads(vaddr, MARK_A);
-    check(first && second, "a global page is seen in 1 and 2 at %lx", vaddr);
+    check(first && second, "a global page is seen in 1 and 2 at %jx", vaddr);
 
     pt_flush_init(&flush, two);
     must(pt_unmap(two, vaddr, NULL, &flush), "pt_unmap");
@@ -90,7 +90,7 @@ static void check_global(struct page_table *one, struct page_table *two, pt_vadd
 
 void check_asid(struct kernel *kernel)
 {
-    pt_vaddr vaddr = window(kernel, 0);
+    pt_vaddr vaddr = window(0);
     struct page_table one, two;
     size_t before = kernel->tables;
     pt_paddr a, b;
@@ -109,7 +109,7 @@ void check_asid(struct kernel *kernel)
     check_switch(&one, &two, vaddr);
     check_flush_of_one(&one, &two, vaddr, a);
     if (!kernel_is_hypervisor())
-        check_global(&one, &two, vaddr + PT_2M, a);
+        check_global(&one, &two, vaddr + span(1), a);
     kernel_run_on(kernel, &kernel->table);
     pt_destroy(&one);
     pt_destroy(&two);

@@ -10,19 +10,19 @@
 /* A huge page where the TLB may remember that nothing is: first in an empty table's place, then in an unused entry. */
 static void check_hole(struct kernel *kernel, pt_vaddr vaddr, uint64_t page_size)
 {
-    /* In the middle of a last table's part: an invalidation of the huge page names its first address. */
-    pt_paddr frame = kernel->tagged + kernel->tagged_size / 2 + PT_2M / 2;
+    /* Not at the start of any page: an invalidation of the huge page names its first address. */
+    pt_paddr frame = kernel->tagged + kernel->tagged_size / 2 + PT_1M / 2 + 4 * span(0);
     pt_paddr first = frame & ~(page_size - 1);
     pt_vaddr hole = vaddr + (frame - first) + OFFSET;
-    pt_vaddr page = vaddr + (frame - first) + 8 * PT_4K; /* in the same table */
+    pt_vaddr page = vaddr + (frame - first) + 8 * span(0); /* in the same table */
 
     drop_tlb();
-    map_page(kernel, page, frame, PT_4K, PT_READ);
+    map_page(kernel, page, frame, span(0), PT_READ);
     unmap_page(kernel, page);
-    check(faults(ACCESS_READ, hole), "%s: read faults at %lx, in a table that has become empty", half_name(vaddr),
+    check(faults(ACCESS_READ, hole), "%s: read faults at %jx, in a table that has become empty", half_name(vaddr),
           hole);
     map_page(kernel, vaddr, first, page_size, PT_READ);
-    check(reads(hole, frame + OFFSET), "... and is good with a page of %lu KiB in the table's place", page_size / 1024);
+    check(reads(hole, frame + OFFSET), "... and is good with a page of %ju KiB in the table's place", page_size / 1024);
     unmap_page(kernel, vaddr);
     check(faults(ACCESS_READ, hole), "... faults when it is unmapped, in an unused entry");
     map_page(kernel, vaddr, first, page_size, PT_READ);
@@ -30,13 +30,11 @@ static void check_hole(struct kernel *kernel, pt_vaddr vaddr, uint64_t page_size
     unmap_page(kernel, vaddr);
 }
 
-/* A root entry with nothing in it, then a page below it, then nothing again. No other check uses this entry. */
-static void check_root_entry(struct kernel *kernel, pt_vaddr window_start)
+/* A root entry with nothing in it, then a page below it, then nothing again. */
+static void check_root_entry(struct kernel *kernel, pt_vaddr vaddr)
 {
-    const struct pt_format *format = kernel->table.format;
-    unsigned tables = format->levels - 1u; /* from below the root to the page */
-    uint64_t size = UINT64_C(1) << (format->page_shift + tables * format->index_bits);
-    pt_vaddr vaddr = window_start + (UINT64_C(1) << (format->va_bits - 3)); /* in the same half: it is canonical */
+    unsigned tables = machine_format->levels - 1u; /* from below the root to the page */
+    uint64_t size = span(tables);
     pt_vaddr page = vaddr + size / 2;
     struct page_table *table = kernel_table(kernel, vaddr);
     size_t free = kernel->pool.free;
@@ -44,9 +42,9 @@ static void check_root_entry(struct kernel *kernel, pt_vaddr window_start)
 
     drop_tlb();
     check(faults(ACCESS_READ, page + OFFSET) && faults(ACCESS_WRITE, page + OFFSET),
-          "%s: read and write fault at %lx, where the root has nothing", half_name(vaddr), page + OFFSET);
-    map_page(kernel, page, kernel->tagged, PT_4K, PT_READ);
-    check(reads(page + OFFSET, kernel->tagged + OFFSET) && free - kernel->pool.free == tables,
+          "%s: read and write fault at %jx, where the root has nothing", half_name(vaddr), page + OFFSET);
+    map_page(kernel, page, kernel->tagged, span(0), PT_READ);
+    check(reads(page + OFFSET, kernel->tagged + OFFSET) && free - kernel->pool.free == tables * kernel_table_frames(),
           "... and read is good with a page there, for which %u tables were made", tables);
 
     pt_flush_init(&flush, table);
@@ -65,9 +63,9 @@ void check_holes(struct kernel *kernel)
         for (sizes &= sizes - 1; sizes != 0; sizes &= sizes - 1) { /* all but the smallest */
             uint64_t page_size = sizes & (0 - sizes);
 
-            check_hole(kernel, window(kernel, half) + page_size, page_size);
+            check_hole(kernel, window(half) + page_size, page_size);
         }
-        check_root_entry(kernel, window(kernel, half));
+        check_root_entry(kernel, fresh(half));
     }
 }
 
@@ -78,7 +76,7 @@ void check_holes(struct kernel *kernel)
 /* The i-th of pages with a hole behind each: none of them can share a range with its neighbour. */
 static pt_vaddr scattered(pt_vaddr vaddr, unsigned i)
 {
-    return vaddr + 2 * i * PT_4K;
+    return vaddr + 2 * i * span(0);
 }
 
 /* How many of them can be read, from the i-th on; and have come into the TLB, then. */
@@ -87,7 +85,7 @@ static unsigned count_scattered(const struct kernel *kernel, pt_vaddr vaddr, uns
     unsigned readable = 0;
 
     for (; i < SCATTERED; i++)
-        readable += reads(scattered(vaddr, i), kernel->tagged + i * PT_4K);
+        readable += reads(scattered(vaddr, i), kernel->tagged + i * span(0));
     return readable;
 }
 
@@ -100,7 +98,7 @@ static void check_everything(struct kernel *kernel, pt_vaddr vaddr)
 
     drop_tlb();
     for (unsigned i = 0; i < SCATTERED; i++)
-        map_page(kernel, scattered(vaddr, i), kernel->tagged + i * PT_4K, PT_4K, PT_READ | PT_GLOBAL);
+        map_page(kernel, scattered(vaddr, i), kernel->tagged + i * span(0), span(0), PT_READ | PT_GLOBAL);
     readable = count_scattered(kernel, vaddr, 0);
     pt_flush_init(&flush, table);
     for (unsigned i = 0; i < SCATTERED; i++)
@@ -125,23 +123,23 @@ static void check_global(struct kernel *kernel, pt_vaddr vaddr)
     bool seen, stale;
 
     drop_tlb();
-    map_page(kernel, vaddr, kernel->tagged, PT_4K, PT_READ | PT_GLOBAL);
+    map_page(kernel, vaddr, kernel->tagged, span(0), PT_READ | PT_GLOBAL);
     seen = reads(probe, tag);
     pt_flush_init(&flush, table);
     must(pt_unmap(table, vaddr, NULL, &flush), "pt_unmap");
     stale = reads(probe, tag);
-    check(seen, "%s: a global page is read at %lx", half_name(vaddr), probe);
+    check(seen, "%s: a global page is read at %jx", half_name(vaddr), probe);
     check(stale && !flush.everything && flush.range_count == 1,
           "unmap without flush: one range is owed, the TLB still has the page");
     pt_flush(&flush);
-    check(faults(ACCESS_READ, probe), "flush of that page alone: read faults at %lx", probe);
+    check(faults(ACCESS_READ, probe), "flush of that page alone: read faults at %jx", probe);
 }
 
 void check_flush(struct kernel *kernel)
 {
     group("flush: global pages, one by one and all at once");
     for (unsigned half = 0; half < WINDOWS; half++) {
-        check_global(kernel, window(kernel, half));
-        check_everything(kernel, window(kernel, half));
+        check_global(kernel, window(half));
+        check_everything(kernel, window(half));
     }
 }

@@ -50,29 +50,20 @@ static uint64_t random_size(void)
     return sizes & (0 - sizes);
 }
 
-/* Where each half has a root of its own, both have all bits. */
-static uint64_t half_size(void)
-{
-    return UINT64_C(1) << (machine_format->va_bits - (machine_format->address_space == PT_EITHER_HALF ? 0u : 1u));
-}
-
-static pt_vaddr upper_half(void)
-{
-    return kernel_end_of_addresses() - half_size();
-}
-
 static pt_vaddr random_vaddr(uint64_t page_size)
 {
-    uint64_t offset = random_next(&test.random) & (half_size() - 1) & ~(page_size - 1);
+    pt_vaddr vaddr = random_next(&test.random) & ~(page_size - 1);
 
     /* Every second page near one that is there: neighbours share tables, and TLB entries on LoongArch. */
     if (test.count > 0 && random_once_in(&test.random, 2)) {
         const struct page *near = &test.pages[random_below(&test.random, test.count)];
-        pt_vaddr vaddr = (near->vaddr & ~(page_size - 1)) ^ page_size << random_below(&test.random, 4);
 
-        return vaddr;
+        return (near->vaddr & ~(page_size - 1)) ^ page_size << random_below(&test.random, 4);
     }
-    return random_once_in(&test.random, 2) ? offset : upper_half() + offset;
+    if (machine_format->address_space == PT_ZERO_EXTENDED)
+        return vaddr & (kernel_end_of_addresses() - 1);
+    vaddr &= 0 - kernel_upper_half() - 1;
+    return random_once_in(&test.random, 2) ? vaddr : kernel_upper_half() + vaddr;
 }
 
 /* Tagged memory; any at all every second time, where the walker can be asked without an access. */
@@ -140,6 +131,8 @@ static bool has_rights(pt_flags flags, pt_flags wanted)
 
     if ((wanted & rights) != 0 && (flags & PT_READ) != 0)
         wanted |= PT_READ;
+    if ((wanted & PT_READ) != 0 && !kernel_has_no_execute())
+        wanted |= PT_EXECUTE;
     if (kernel_is_hypervisor())
         wanted = (wanted | PT_USER) & ~PT_GLOBAL;
     return ((flags ^ wanted) & (rights | PT_USER | PT_GLOBAL)) == 0;
@@ -160,12 +153,12 @@ static void compare_accesses(pt_vaddr vaddr, pt_paddr paddr, pt_flags flags, con
     result = machine_access(ACCESS_READ, vaddr, &value);
     if (result.faulted != ((flags & PT_READ) == 0 || guarded) ||
         (result.faulted ? result.vaddr != vaddr : value != paddr))
-        check(false, "%s: read at %lx, mapped to %lx with flags %x: %s %lx", when, vaddr, paddr, flags,
+        check(false, "%s: read at %jx, mapped to %jx with flags %x: %s %jx", when, vaddr, paddr, flags,
               result.faulted ? "faults at" : "gets", result.faulted ? result.vaddr : value);
     value = paddr;
     result = machine_access(ACCESS_WRITE, vaddr, &value);
     if (result.faulted != ((flags & PT_WRITE) == 0 || guarded) || (result.faulted && result.vaddr != vaddr))
-        check(false, "%s: write at %lx, mapped to %lx with flags %x: %s", when, vaddr, paddr, flags,
+        check(false, "%s: write at %jx, mapped to %jx with flags %x: %s", when, vaddr, paddr, flags,
               result.faulted ? "faults" : "is taken");
 }
 
@@ -178,10 +171,10 @@ static void compare(const struct page *page, uint64_t offset, const char *when)
 
     if (pt_query(kernel_table(test.kernel, vaddr), vaddr, &mapping) != PT_OK || mapping.paddr != page->paddr + offset ||
         mapping.page_size != page->size || !has_rights(mapping.flags, page->flags))
-        check(false, "%s: %lx was mapped to %lx with flags %x, pt_query says %lx, %x", when, vaddr,
+        check(false, "%s: %jx was mapped to %jx with flags %x, pt_query says %jx, %x", when, vaddr,
               page->paddr + offset, page->flags, mapping.paddr, mapping.flags);
     if (translates != ((mapping.flags & PT_READ) != 0) || (translates && paddr != mapping.paddr))
-        check(false, "%s: %lx is mapped to %lx with flags %x, the hardware %s %lx", when, vaddr, mapping.paddr,
+        check(false, "%s: %jx is mapped to %jx with flags %x, the hardware %s %jx", when, vaddr, mapping.paddr,
               mapping.flags, translates ? "translates to" : "faults,", paddr);
     compare_accesses(vaddr, mapping.paddr, mapping.flags, when);
 }
@@ -198,9 +191,9 @@ static void compare_hole(pt_vaddr vaddr, const char *when)
     pt_paddr paddr = 0;
 
     if (pt_query(kernel_table(test.kernel, vaddr), vaddr, NULL) != PT_NOT_MAPPED)
-        check(false, "%s: nothing is mapped at %lx, pt_query finds something", when, vaddr);
+        check(false, "%s: nothing is mapped at %jx, pt_query finds something", when, vaddr);
     if (machine_translate(vaddr, &paddr))
-        check(false, "%s: nothing is mapped at %lx, the hardware translates to %lx", when, vaddr, paddr);
+        check(false, "%s: nothing is mapped at %jx, the hardware translates to %jx", when, vaddr, paddr);
 }
 
 /* ---- Changing, with flushes that gather a random number of changes ------------------------------- */
@@ -267,7 +260,7 @@ static void map_pages(void)
             continue; /* the format cannot give this combination of rights */
         if (taken) {
             if (status != PT_ALREADY_MAPPED && status != PT_MAPPED_TO_HUGE_PAGE)
-                check(false, "map %lx: something is there, pt_map says %s", page->vaddr, pt_status_name(status));
+                check(false, "map %jx: something is there, pt_map says %s", page->vaddr, pt_status_name(status));
             refused++;
             continue;
         }
@@ -276,7 +269,7 @@ static void map_pages(void)
         changed(true, "map");
     }
     flush_and_look(true, "map");
-    check(test.count == test.wanted, "%lu mapped, %lu were refused, all over others", test.count, refused);
+    check(test.count == test.wanted, "%zu mapped, %zu were refused, all over others", test.count, refused);
 }
 
 static void change_pages(void)
@@ -307,7 +300,7 @@ static void change_pages(void)
             continue;
         must(status, remap ? "pt_remap" : "pt_protect");
         if (size != page->size)
-            check(false, "change %lx: the page has %lx bytes, not %lx", page->vaddr, page->size, size);
+            check(false, "change %jx: the page has %jx bytes, not %jx", page->vaddr, page->size, size);
         *page = new;
         if (remap)
             remaps++;
@@ -317,7 +310,7 @@ static void change_pages(void)
     }
     flush_and_look(true, "change");
     compare_all("change");
-    check(remaps > 0 && protects > 0, "%lu remapped, %lu protected, the hardware agrees on all", remaps, protects);
+    check(remaps > 0 && protects > 0, "%zu remapped, %zu protected, the hardware agrees on all", remaps, protects);
 }
 
 /* Nothing is translated behind the pages' ends, unless it was mapped. */
@@ -334,7 +327,7 @@ static void compare_holes(void)
             holes++;
         }
     }
-    check(holes > 0, "%lu holes beside pages, none translates", holes);
+    check(holes > 0, "%zu holes beside pages, none translates", holes);
 }
 
 /* The lower half page by page; their tables stay. */
@@ -353,7 +346,7 @@ static void unmap_lower(void)
                       flush_of(page->vaddr)),
              "pt_unmap");
         if (old.paddr != page->paddr || old.page_size != page->size || !has_rights(old.flags, page->flags))
-            check(false, "unmap: %lx was another page", page->vaddr);
+            check(false, "unmap: %jx was another page", page->vaddr);
         unmapped++;
         changed(false, "unmap");
     }
@@ -361,7 +354,7 @@ static void unmap_lower(void)
     for (size_t i = 0; i < test.count; i++)
         if (!kernel_is_upper(test.pages[i].vaddr))
             compare_hole(test.pages[i].vaddr + random_offset(&test.pages[i]), "unmap");
-    check(unmapped > 0, "%lu unmapped one by one, none translates", unmapped);
+    check(unmapped > 0, "%zu unmapped one by one, none translates", unmapped);
 }
 
 static bool count_upper_table(void *arg, const struct pt_visit *visit)
@@ -376,8 +369,8 @@ static bool count_upper_table(void *arg, const struct pt_visit *visit)
 /* The upper half by one call, which ends at the last address and retires every table below the root. */
 static void unmap_upper(void)
 {
-    pt_vaddr size = half_size();
-    struct page_table *table = kernel_table(test.kernel, upper_half());
+    pt_vaddr upper = kernel_upper_half(), size = kernel_end_of_addresses() - upper;
+    struct page_table *table = kernel_table(test.kernel, upper);
     size_t tables = 0, before;
 
     for (size_t i = 0; i < test.count && test.owed < CHANGES; i++)
@@ -387,7 +380,7 @@ static void unmap_upper(void)
         }
     pt_walk(table, SIZE_MAX, count_upper_table, NULL, &tables);
     before = test.kernel->pool.free;
-    must(pt_unmap_region(table, upper_half(), size, PT_SKIP_HOLES, flush_of(upper_half())), "pt_unmap_region");
+    must(pt_unmap_region(table, upper, size, PT_SKIP_HOLES, flush_of(upper)), "pt_unmap_region");
     if (test.kernel->pool.free != before)
         check(false, "unmap: tables were freed before the flush");
     flush_and_look(false, "unmap");
@@ -395,7 +388,7 @@ static void unmap_upper(void)
         if (kernel_is_upper(test.pages[i].vaddr))
             compare_hole(test.pages[i].vaddr + random_offset(&test.pages[i]), "unmap");
     check(test.kernel->pool.free - before == tables * kernel_table_frames(),
-          "the upper half unmapped at once, none translates, %lu tables came back", tables);
+          "the upper half unmapped at once, none translates, %zu tables came back", tables);
 }
 
 void check_random(struct kernel *kernel, size_t pages, uint64_t sizes)
@@ -412,7 +405,7 @@ void check_random(struct kernel *kernel, size_t pages, uint64_t sizes)
 
     map_pages();
     compare_all("map");
-    check(true, "the hardware agrees at %lu places in these", test.count * PROBES);
+    check(true, "the hardware agrees at %zu places in these", test.count * PROBES);
     change_pages();
     compare_holes();
     unmap_lower();

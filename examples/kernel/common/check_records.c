@@ -17,7 +17,7 @@ struct seen {
 static bool see(void *arg, const struct pt_visit *visit)
 {
     struct seen *seen = arg;
-    uint64_t page = (visit->vaddr - seen->vaddr) / PT_4K;
+    uint64_t page = (visit->vaddr - seen->vaddr) / span(0);
 
     if (page < PAGES && (visit->mapping.flags & seen->flag) != 0)
         seen->pages |= PAGE(page);
@@ -55,7 +55,7 @@ static unsigned marked(const struct page_table *table, pt_vaddr vaddr, pt_flags 
     unsigned pages = 0;
 
     for (unsigned i = 0; i < PAGES; i++)
-        if ((recorded(table, vaddr + i * PT_4K) & mark) != 0)
+        if ((recorded(table, vaddr + i * span(0)) & mark) != 0)
             pages |= PAGE(i);
     return pages;
 }
@@ -64,9 +64,9 @@ static unsigned marked(const struct page_table *table, pt_vaddr vaddr, pt_flags 
 
 static void check_small(struct kernel *kernel, struct page_table *table, pt_vaddr vaddr)
 {
-    const uint64_t size = PAGES * PT_4K;
+    const uint64_t size = PAGES * span(0);
     pt_paddr paddr = kernel->tagged;
-    pt_vaddr one = vaddr + PT_4K, three = vaddr + 3 * PT_4K, five = vaddr + 5 * PT_4K;
+    pt_vaddr one = vaddr + span(0), three = vaddr + 3 * span(0), five = vaddr + 5 * span(0);
     struct pt_flush flush;
     struct seen seen;
     bool unrecorded;
@@ -75,28 +75,28 @@ static void check_small(struct kernel *kernel, struct page_table *table, pt_vadd
     must(pt_map_region(table, vaddr, paddr, size, PT_READ | PT_WRITE, 0, &flush), "pt_map_region");
     pt_flush(&flush);
     check(marked(table, vaddr, PT_ACCESSED | PT_DIRTY) == 0, "%u new pages: neither accessed nor dirty", PAGES);
-    (void)(reads(one, paddr + PT_4K) && reads(three, paddr + 3 * PT_4K) && writes(three, paddr + 3 * PT_4K) &&
-           writes(five, paddr + 5 * PT_4K));
+    (void)(reads(one, paddr + span(0)) && reads(three, paddr + 3 * span(0)) && writes(three, paddr + 3 * span(0)) &&
+           writes(five, paddr + 5 * span(0)));
     check(marked(table, vaddr, PT_ACCESSED) == (PAGE(1) | PAGE(3) | PAGE(5)),
           "accessed: those that were read or written");
     check(marked(table, vaddr, PT_DIRTY) == (PAGE(3) | PAGE(5)), "dirty: those that were written");
 
     seen = clear_dirty(table, vaddr, size, &flush);
-    unrecorded = writes(three, paddr + 3 * PT_4K) && marked(table, vaddr, PT_DIRTY) == 0;
+    unrecorded = writes(three, paddr + 3 * span(0)) && marked(table, vaddr, PT_DIRTY) == 0;
     check(seen.pages == (PAGE(3) | PAGE(5)) && seen.count == 2, "pt_clear_dirty reports just these, and clears them");
     check(unrecorded, "without flush: a write is not recorded, the TLB has the page as dirty");
     pt_flush(&flush);
-    (void)writes(three, paddr + 3 * PT_4K);
+    (void)writes(three, paddr + 3 * span(0));
     check(marked(table, vaddr, PT_DIRTY) == PAGE(3), "flush: the next write is recorded");
 
-    (void)reads(one, paddr + PT_4K); /* the flush may have dropped this one, too */
+    (void)reads(one, paddr + span(0)); /* the flush may have dropped this one, too */
     seen = clear_accessed(table, vaddr, size, &flush);
-    unrecorded = reads(one, paddr + PT_4K) && marked(table, vaddr, PT_ACCESSED) == 0;
+    unrecorded = reads(one, paddr + span(0)) && marked(table, vaddr, PT_ACCESSED) == 0;
     check(seen.pages == (PAGE(1) | PAGE(3) | PAGE(5)) && seen.count == 3,
           "pt_clear_accessed reports just those that were, and clears them");
     check(unrecorded, "without flush: a read is not recorded, the TLB has the page");
     pt_flush(&flush);
-    (void)reads(one, paddr + PT_4K);
+    (void)reads(one, paddr + span(0));
     check(marked(table, vaddr, PT_ACCESSED) == PAGE(1) && marked(table, vaddr, PT_DIRTY) == PAGE(3),
           "flush: the next read is recorded; what is dirty has stayed so");
 
@@ -107,7 +107,7 @@ static void check_small(struct kernel *kernel, struct page_table *table, pt_vadd
           "read-only: write faults and is not recorded, the dirty page is known as such");
     must(pt_protect_region(table, vaddr, size, PT_READ | PT_WRITE, 0, &flush), "pt_protect_region");
     pt_flush(&flush);
-    check(marked(table, vaddr, PT_DIRTY) == PAGE(3) && writes(five, paddr + 5 * PT_4K) &&
+    check(marked(table, vaddr, PT_DIRTY) == PAGE(3) && writes(five, paddr + 5 * span(0)) &&
               marked(table, vaddr, PT_DIRTY) == (PAGE(3) | PAGE(5)),
           "writable again: still; and a write to another is recorded");
     must(pt_unmap_region(table, vaddr, size, 0, &flush), "pt_unmap_region");
@@ -130,41 +130,41 @@ static size_t count_pages(const struct page_table *table, pt_vaddr vaddr, uint64
 static void check_huge(struct kernel *kernel, struct page_table *table, pt_vaddr vaddr)
 {
     const pt_flags both = PT_ACCESSED | PT_DIRTY;
-    pt_paddr paddr = kernel->tagged;
-    uint64_t offset = 300 * PT_4K;
+    pt_paddr paddr = kernel->tagged & ~(span(1) - 1);
+    uint64_t offset = kernel->tagged - paddr + 44 * span(0);
     struct pt_flush flush;
     struct seen seen, others;
     size_t parts;
 
     pt_flush_init(&flush, table);
-    must(pt_map(table, vaddr, paddr, PT_2M, PT_READ | PT_WRITE, &flush), "pt_map");
+    must(pt_map(table, vaddr, paddr, span(1), PT_READ | PT_WRITE, &flush), "pt_map");
     pt_flush(&flush);
     (void)writes(vaddr + offset, paddr + offset);
-    must(pt_split(table, vaddr, PT_4K, &flush), "pt_split");
+    must(pt_split(table, vaddr, span(0), &flush), "pt_split");
     pt_flush(&flush);
-    parts = count_pages(table, vaddr, PT_2M);
-    seen = clear_dirty(table, vaddr, PT_2M, &flush);
-    others = clear_accessed(table, vaddr, PT_2M, &flush);
+    parts = count_pages(table, vaddr, span(1));
+    seen = clear_dirty(table, vaddr, span(1), &flush);
+    others = clear_accessed(table, vaddr, span(1), &flush);
     pt_flush(&flush);
     check(parts > 1 && seen.count == parts && others.count == seen.count,
-          "a dirty page of 2 MiB is split: all %lu parts are dirty and accessed", seen.count);
+          "a dirty large page is split: all %zu parts are dirty and accessed", seen.count);
 
-    must(pt_collapse(table, vaddr, PT_2M, &flush), "pt_collapse");
+    must(pt_collapse(table, vaddr, span(1), &flush), "pt_collapse");
     pt_flush(&flush);
     check(recorded(table, vaddr) == 0, "clean again and collapsed: the large page is neither");
     (void)reads(vaddr + offset, paddr + offset);
     check(recorded(table, vaddr) == PT_ACCESSED, "... and is accessed after a read");
 
-    must(pt_split(table, vaddr, PT_4K, &flush), "pt_split");
+    must(pt_split(table, vaddr, span(0), &flush), "pt_split");
     pt_flush(&flush);
     (void)writes(vaddr + offset, paddr + offset);
     check(recorded(table, vaddr + offset) == both && recorded(table, vaddr) == PT_ACCESSED,
           "split: after a write one part is dirty");
-    must(pt_collapse(table, vaddr, PT_2M, &flush), "pt_collapse");
+    must(pt_collapse(table, vaddr, span(1), &flush), "pt_collapse");
     pt_flush(&flush);
-    check(recorded(table, vaddr) == both && page_size_at(table, vaddr) == PT_2M,
+    check(recorded(table, vaddr) == both && page_size_at(table, vaddr) == span(1),
           "collapsed: the large page is dirty, since a part was");
-    must(pt_unmap_region(table, vaddr, PT_2M, 0, &flush), "pt_unmap_region");
+    must(pt_unmap_region(table, vaddr, span(1), 0, &flush), "pt_unmap_region");
     pt_flush(&flush);
 }
 
@@ -190,8 +190,8 @@ void check_records(struct kernel *kernel)
         check(recorded(&table, code) == PT_ACCESSED &&
                   recorded(&table, kernel_physical(&table)) == (PT_ACCESSED | PT_DIRTY),
               "a table that keeps track: the kernel's code is accessed, its stack dirty, too");
-    check_small(kernel, &table, window(kernel, 0));
-    check_huge(kernel, &table, window(kernel, 0) + PT_2M);
+    check_small(kernel, &table, window(0));
+    check_huge(kernel, &table, window(0) + span(1));
     kernel_run_on(kernel, &kernel->table);
     pt_destroy(&table);
     check(kernel->tables == before, "on the kernel's own table again");

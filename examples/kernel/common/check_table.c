@@ -14,7 +14,7 @@ static bool count_leaf(void *arg, const struct pt_visit *visit)
 
     if (visit->is_leaf) {
         leaves->pages++;
-        if (visit->mapping.page_size > UINT64_C(1) << machine_format->page_shift)
+        if (visit->mapping.page_size > span(0))
             leaves->huge++;
     }
     return true;
@@ -30,8 +30,8 @@ void check_linear_map(struct kernel *kernel)
     group("linear map: the kernel runs in it");
     pt_walk(&kernel->table, SIZE_MAX, count_leaf, NULL, &leaves);
     check(leaves.huge > 0 || larger > machine_regions[0].size,
-          "the MMU is on and the kernel still runs, with %lu pages, %lu of them huge", leaves.pages, leaves.huge);
-    check(reads(paddr, paddr), "memory at %lx is read there", paddr);
+          "the MMU is on and the kernel still runs, with %zu pages, %zu of them huge", leaves.pages, leaves.huge);
+    check(reads(paddr, paddr), "memory at %jx is read there", paddr);
 }
 
 /* ---- Regions ----------------------------------------------------------------------------------- */
@@ -63,13 +63,13 @@ static void check_accesses(const struct region *region, size_t wanted_readable, 
 
     count_accesses(region, &readable, &writable);
     check(readable == wanted_readable && writable == wanted_writable,
-          "of %u pages %lu can be read, %lu written after %s", REGION_PAGES, readable, writable, after);
+          "of %u pages %zu can be read, %zu written after %s", REGION_PAGES, readable, writable, after);
 }
 
 void check_region(struct kernel *kernel)
 {
-    uint64_t page_size = UINT64_C(1) << machine_format->page_shift, size = REGION_PAGES * page_size;
-    struct region region = {window(kernel, 1) + page_size, kernel->tagged, page_size};
+    uint64_t page_size = span(0), size = REGION_PAGES * page_size;
+    struct region region = {window(1) + page_size, kernel->tagged, page_size};
     struct page_table *table = kernel_table(kernel, region.vaddr);
     struct pt_flush flush;
 
@@ -114,16 +114,16 @@ static void make_and_destroy(struct kernel *kernel)
     for (uint64_t sizes = machine_format->page_sizes; sizes != 0; sizes &= sizes - 1) {
         uint64_t page_size = sizes & (0 - sizes);
 
-        must(pt_map_region(&table, window(kernel, 0) + page_size, 0, 3 * page_size, PT_READ, PT_ALLOW_HUGE, &flush),
+        must(pt_map_region(&table, window(0) + page_size, 0, 3 * page_size, PT_READ, PT_ALLOW_HUGE, &flush),
              "pt_map_region");
         if (!kernel_has_two_roots(kernel)) /* else a table is one half's */
-            must(pt_map(&table, window(kernel, 1) + page_size, 0, page_size, PT_READ, &flush), "pt_map");
+            must(pt_map(&table, window(1) + page_size, 0, page_size, PT_READ, &flush), "pt_map");
     }
     pt_flush_ignore(&flush);
     taken = before - kernel->pool.free;
     pt_destroy(&table);
     pt_destroy(&table); /* twice is allowed */
-    check(taken > 0 && kernel->pool.free == before, "a table that was never in use gives its %lu frames back", taken);
+    check(taken > 0 && kernel->pool.free == before, "a table that was never in use gives its %zu frames back", taken);
 }
 
 void check_destroy(struct kernel *kernel)
@@ -134,5 +134,5 @@ void check_destroy(struct kernel *kernel)
     pt_destroy(&kernel->table);
     pt_destroy(&kernel->high); /* all zero, and nothing happens, where it was never made */
     check(kernel->tables == 0 && kernel->pool.free == kernel->free_at_start,
-          "with the MMU off the kernel's own tables are back, %lu frames are free", kernel->pool.free);
+          "with the MMU off the kernel's own tables are back, %zu frames are free", kernel->pool.free);
 }

@@ -11,16 +11,31 @@ static void print_text(const char *text)
         machine_put_char(*text++);
 }
 
-static void print_number(unsigned long number, unsigned base)
+/* The last digit, which goes. 16 bits at a time: CPUs of 32 bits cannot divide 64. */
+static unsigned take_digit(uint64_t *number, unsigned base)
+{
+    uint64_t quotient = 0;
+    uint32_t rest = 0;
+
+    for (unsigned shift = 64; shift > 0;) {
+        shift -= 16;
+        rest = rest << 16 | (uint32_t)(*number >> shift & 0xffff);
+        quotient |= (uint64_t)(rest / base) << shift;
+        rest %= base;
+    }
+    *number = quotient;
+    return rest;
+}
+
+static void print_number(uint64_t number, unsigned base)
 {
     char digits[24];
     char *first = digits + sizeof(digits) - 1;
 
     *first = '\0';
-    do {
-        *--first = "0123456789abcdef"[number % base];
-        number /= base;
-    } while (number != 0);
+    do
+        *--first = "0123456789abcdef"[take_digit(&number, base)];
+    while (number != 0);
     print_text(base == 16 ? "0x" : "");
     print_text(first);
 }
@@ -28,21 +43,26 @@ static void print_number(unsigned long number, unsigned base)
 __attribute__((format(printf, 1, 0))) static void print_list(const char *format, va_list *arguments)
 {
     for (; *format != '\0'; format++) {
-        bool is_long;
+        uint64_t number;
 
         if (*format != '%') {
             machine_put_char(*format);
             continue;
         }
-        is_long = *++format == 'l';
-        if (is_long)
-            format++;
-        if (*format == 's')
+        if (*++format == 's') {
             print_text(va_arg(*arguments, const char *));
-        else if (*format == 'x')
-            print_number(is_long ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 16);
-        else if (*format == 'u')
-            print_number(is_long ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 10);
+            continue;
+        }
+        if (*format == 'j') {
+            number = va_arg(*arguments, uintmax_t);
+            format++;
+        } else if (*format == 'z') {
+            number = va_arg(*arguments, size_t);
+            format++;
+        } else {
+            number = va_arg(*arguments, unsigned);
+        }
+        print_number(number, *format == 'x' ? 16 : 10);
     }
 }
 
@@ -65,7 +85,7 @@ void console_write_line(void *arg, const char *text, size_t length)
 
 void group(const char *name)
 {
-    print("\n%s\n", name);
+    print("%s\n", name);
 }
 
 static unsigned checks;
@@ -102,7 +122,6 @@ void note(const char *format, ...)
 
 _Noreturn void kernel_panic(const char *what, uint64_t cause, uint64_t pc, pt_vaddr vaddr)
 {
-    print("FAIL unexpected %s: cause %lx at %lx, address %lx\n", what, (unsigned long)cause, (unsigned long)pc,
-          (unsigned long)vaddr);
+    print("FAIL unexpected %s: cause %jx at %jx, address %jx\n", what, cause, pc, vaddr);
     machine_exit(false);
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A printf that knows %s %u %lu %x and %lx (the last two print 0x themselves). */
+/* A printf that knows %s, and %u and %x (which prints 0x itself), both with j (64 bits) and z (size_t), too. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What pt_dump writes to: a whole line at a time, which is indented. arg is not used. */

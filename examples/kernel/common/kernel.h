@@ -28,12 +28,22 @@ static inline bool kernel_has_two_roots(const struct kernel *kernel)
     return kernel->table.format->address_space == PT_EITHER_HALF;
 }
 
-/* Whether vaddr is in the upper half of all addresses. */
+/*
+ * Where the upper half of all addresses starts. Where these have no sign, the kernel may lie anywhere below their last
+ * quarter, which is called the upper half then.
+ */
+static inline pt_vaddr kernel_upper_half(void)
+{
+    unsigned bits = machine_format->va_bits;
+
+    if (machine_format->address_space == PT_ZERO_EXTENDED)
+        return UINT64_C(3) << (bits - 2);
+    return 0 - (UINT64_C(1) << (machine_format->address_space == PT_EITHER_HALF ? bits : bits - 1));
+}
+
 static inline bool kernel_is_upper(pt_vaddr vaddr)
 {
-    unsigned highest = machine_format->address_space == PT_ZERO_EXTENDED ? machine_format->va_bits - 1u : 63;
-
-    return (vaddr >> highest & 1) != 0;
+    return vaddr >= kernel_upper_half();
 }
 
 /* Behind the last address; 0 where that is 2^64. */
@@ -65,12 +75,25 @@ static inline pt_paddr kernel_physical(const void *memory)
     return (uintptr_t)memory - machine_linear_offset;
 }
 
-/* Frames that a table below the root takes, of entries of 8 bytes or less. */
+static inline size_t kernel_frames(uint64_t size)
+{
+    return (size_t)(size / PT_FRAME_SIZE);
+}
+
+/* Frames that a table below the root takes: it is as large as the smallest page, or less. */
 static inline size_t kernel_table_frames(void)
 {
-    size_t frames = ((size_t)8 << machine_format->index_bits) / (size_t)PT_FRAME_SIZE;
+    return kernel_frames(UINT64_C(1) << machine_format->page_shift);
+}
 
-    return frames > 1 ? frames : 1;
+/* Whether a page can be read and not executed: on x86 only with EFER.NXE. */
+static inline bool kernel_has_no_execute(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return (machine_format->features & PT_FEATURE_NX) != 0;
+#else
+    return true;
+#endif
 }
 
 /* memory.c: the frame pool, tagged memory; and a handler that counts tables, with a struct kernel as its ctx. */

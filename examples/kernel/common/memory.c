@@ -51,11 +51,11 @@ void kernel_set_up_memory(struct kernel *kernel)
     pt_paddr first = kernel_physical(kernel_end);
 
     pt_frame_pool_init(&kernel->pool, first, kernel_end, ram->paddr + ram->size - first);
-    kernel->tagged_size = 8 * PT_2M;
-    kernel->tagged = pt_frame_pool_alloc(&kernel->pool, kernel->tagged_size / PT_FRAME_SIZE, PT_2M);
+    kernel->tagged_size = PT_16M;
+    kernel->tagged = pt_frame_pool_alloc(&kernel->pool, kernel_frames(kernel->tagged_size), PT_32M);
     if (kernel->tagged == PT_NO_FRAME)
         kernel_panic("end of memory", 0, 0, first);
     tag_memory(kernel->tagged, kernel->tagged_size);
     kernel->free_at_start = kernel->pool.free;
-    print("frame pool: %lu frames are free, behind the kernel at %lx\n", kernel->pool.free, first);
+    print("frame pool: %zu frames are free, behind the kernel at %jx\n", kernel->pool.free, first);
 }

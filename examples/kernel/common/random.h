@@ -20,10 +20,12 @@ static inline uint64_t random_next(struct random *random)
     return x ^ x >> 31;
 }
 
-/* 0 .. count - 1. */
+/* 0 .. count - 1. No division, which CPUs of 32 bits have not for 64: a power of two, or less than 2^32. */
 static inline uint64_t random_below(struct random *random, uint64_t count)
 {
-    return random_next(random) % count;
+    uint64_t number = random_next(random);
+
+    return (count & (count - 1)) == 0 ? number & (count - 1) : (number >> 32) * count >> 32;
 }
 
 /* True once in `count`. */
