@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 MUTANTS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: lib run test fuzz mutants bench format lint clean help
+.PHONY: lib run test test-conformance fuzz mutants bench format lint clean help
 
 lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
 	@scripts/setup lib
@@ -22,6 +22,10 @@ run: ## the hosted example, then a kernel for each architecture in QEMU
 test: ## every test with gcc, clang, sanitizers and as 32-bit program; freestanding and install checks; kernels in QEMU
 	@scripts/setup test
 	@scripts/test
+
+test-conformance: ## in lock-step with the crate page_table_multiarch (needs cargo)
+	@scripts/setup lib
+	@scripts/test-conformance
 
 fuzz: ## the fuzzer, FUZZ_SECONDS=600 or whatever is given
 	@scripts/setup test
@@ -48,4 +52,4 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## this
-	@sed -n 's/^\([a-z]*\): ## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\): ## /make \1\t/p' Makefile | expand -t 24
