@@ -183,6 +183,15 @@ extern const struct pt_format pt_loongarch64, pt_loongarch64_3level, pt_loongarc
  * with TTBCR.N, copy it and take N from va_bits. Arm ARM v7 (DDI 0406C) B3.5.
  */
 extern const struct pt_format pt_armv7_short;
+/**
+ * ARMv7-A with LPAE, and AArch32 of ARMv8: long descriptors of PL1&0, 3 levels, 4K, 2M and 1G pages, 40-bit physical
+ * addresses. In copies, by <pagetable/hw/aarch64.h>:
+ * - pt_aarch64_with_va_bits(format, 32 - TnSZ): for TTBR0 with a TTBCR.T0SZ, zero-extended as it is; for TTBR1 with a
+ *   T1SZ, address_space = PT_EITHER_HALF, and its addresses are (pt_vaddr)(int32_t)address.
+ * - pt_aarch64_contiguous: 64K and 32M pages.
+ * Arm ARM v7 (DDI 0406C) B3.6.
+ */
+extern const struct pt_format pt_armv7_lpae;
 #endif
 
 #ifdef __cplusplus

@@ -16,6 +16,7 @@
 #define PT_FAMILY_X86_32 7
 #define PT_FAMILY_EPT 8
 #define PT_FAMILY_AARCH64_STAGE2 9
+#define PT_FAMILY_ARMV7_LPAE 10
 
 #define PT_FAMILY_OF_pt_x86_64 PT_FAMILY_X86_64
 #define PT_FAMILY_OF_pt_x86_64_la57 PT_FAMILY_X86_64
@@ -48,6 +49,7 @@
 #define PT_FAMILY_OF_pt_loongarch64_16k PT_FAMILY_LOONGARCH
 #define PT_FAMILY_OF_pt_loongarch64_64k PT_FAMILY_LOONGARCH
 #define PT_FAMILY_OF_pt_armv7_short PT_FAMILY_ARMV7_SHORT
+#define PT_FAMILY_OF_pt_armv7_lpae PT_FAMILY_ARMV7_LPAE
 
 #define PT_CONCATENATE_(a, b) a##b
 #define PT_CONCATENATE(a, b) PT_CONCATENATE_(a, b)

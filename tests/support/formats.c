@@ -14,6 +14,7 @@ struct pt_format test_x86_64_no_nx, test_x86_64_sev, test_ept_all;
 struct pt_format test_sv39_svpbmt, test_sv39_svnapot, test_sv39_c9xx;
 struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
 struct pt_format test_aarch64_4k_lpa2, test_aarch64_stage2_52;
+struct pt_format test_armv7_lpae_no_1g, test_armv7_lpae_ttbr1;
 
 __attribute__((constructor)) static void fill_in_copies(void)
 {
@@ -64,6 +65,13 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_aarch64_stage2_52.pa_bits = 52;
     test_aarch64_stage2_52.page_sizes |= PT_512G;
     test_aarch64_stage2_52 = pt_aarch64_contiguous(pt_aarch64_with_va_bits(test_aarch64_stage2_52, 52));
+
+    test_armv7_lpae_no_1g = pt_armv7_lpae;
+    test_armv7_lpae_no_1g.name = "ARMv7 long descriptors, no 1G";
+    test_armv7_lpae_no_1g.page_sizes &= ~PT_1G;
+    test_armv7_lpae_ttbr1 = pt_aarch64_contiguous(pt_aarch64_with_va_bits(pt_armv7_lpae, 30));
+    test_armv7_lpae_ttbr1.name = "ARMv7 long descriptors, TTBR1, contiguous";
+    test_armv7_lpae_ttbr1.address_space = PT_EITHER_HALF;
 }
 #endif
 
@@ -285,6 +293,16 @@ static const struct format_facts facts[] = {
      .has_memory_types = true,
      .memory_indices = 32,
      .entry_pa_bits = 32},
+    {.name = "test_armv7_lpae_no_1g",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 40},
+    {.name = "test_armv7_lpae_ttbr1",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 40},
     {.name = "pt_loongarch64",
      .has_memory_types = true,
      .memory_indices = 4,

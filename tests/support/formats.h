@@ -41,6 +41,8 @@
     X(pt_ept_5level, __VA_ARGS__), \
     X(test_ept_all, __VA_ARGS__), \
     X(pt_armv7_short, __VA_ARGS__), \
+    X(test_armv7_lpae_no_1g, __VA_ARGS__), \
+    X(test_armv7_lpae_ttbr1, __VA_ARGS__), \
     X(pt_aarch64_el2, __VA_ARGS__), \
     X(pt_aarch64_stage2, __VA_ARGS__), \
     X(pt_aarch64_stage2_16k, __VA_ARGS__), \
@@ -96,7 +98,9 @@ extern struct pt_format test_sv39_c9xx;    /* the memory types of XuanTie C9xx *
 /* The contiguous hint. */
 extern struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
 extern struct pt_format test_aarch64_stage2_52; /* FEAT_S2FWB, LPA2, 52-bit guest addresses, contiguous hint */
-extern struct pt_format test_aarch64_4k_lpa2;   /* 52-bit physical, 48-bit virtual addresses */
+/* Long descriptors: 32 bits; 30 bits in the upper half, with the contiguous hint. Four pages of 1G are all there is. */
+extern struct pt_format test_armv7_lpae_no_1g, test_armv7_lpae_ttbr1;
+extern struct pt_format test_aarch64_4k_lpa2; /* 52-bit physical, 48-bit virtual addresses */
 #endif
 
 /** What a manual says of a format and its descriptor does not. */
