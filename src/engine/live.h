@@ -216,6 +216,7 @@ static inline void replace_leaves(const struct tree *tree, struct pt_flush *flus
 /*
  * To break [first, last] of the table that this CPU runs on would pull away what the change itself needs:
  * its code, its stack, what it was given and reads, the table that it writes to. Looked at before anything is touched.
+ * A 32-bit CPU does not know the bits above 32 of its addresses.
  */
 static inline bool breaks_itself(const struct page_table *pt, const struct pt_flush *flush, const void *table,
                                  pt_vaddr first, pt_vaddr last)
@@ -236,7 +237,7 @@ static inline bool breaks_itself(const struct page_table *pt, const struct pt_fl
     };
 
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        if (needed[i] != 0 && needed[i] >= first && needed[i] <= last)
+        if (needed[i] != 0 && needed[i] >= (uintptr_t)first && needed[i] <= (uintptr_t)last)
             return true;
     return false;
 }
