@@ -9,6 +9,7 @@ build=${BUILD_DIR:-$here/../../build/kernel}
 all=(x86_64 x86_64-la57 x86_32 x86_32-pae
     aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
     riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
+    aarch64-el2
     armv7 riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
@@ -53,6 +54,10 @@ describe()
     aarch64-contiguous)
         machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
         options=(-DVARIANT=CONTIGUOUS)
+        ;;
+    aarch64-el2)
+        machine=(-M 'virt,virtualization=on' -cpu max -semihosting-config 'enable=on,target=native')
+        options=(-DFORMAT=pt_aarch64_el2 -DVARIANT=EL2)
         ;;
     armv7)
         machine=(-M virt -cpu cortex-a15 -semihosting-config 'enable=on,target=native')

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU enters at EL1, with the MMU and the caches off and one CPU running; exception vectors. */
+/*
+ * QEMU enters at EL1, or with virtualization=on at EL2, with the MMU and the caches off and one CPU running; there the
+ * kernel stays. Exception vectors.
+ */
+
+#if defined(MACHINE_EL2) || defined(MACHINE_GUEST)
+#define EL(register) register##_el2
+#else
+#define EL(register) register##_el1
+#endif
 
     .section .text.boot, "ax"
     .global start
 start:
     msr     daifset, #15            // no interrupts
-    msr     spsel, #1               // SP_EL1, which exceptions use too
+    msr     spsel, #1               // SP_ELx, which exceptions use too
     adrp    x0, stack_end
     mov     sp, x0
 
@@ -20,14 +29,15 @@ start:
 
 2:  adrp    x0, vectors
     add     x0, x0, :lo12:vectors
-    msr     vbar_el1, x0
+    msr     EL(vbar), x0
     isb
     bl      machine_set_up
     bl      kernel_main             // does not return
 
 /*
- * 16 vectors of 128 bytes: from EL1 with SP_EL0, EL1, EL0, EL0 in AArch32; and in each of these groups
- * synchronous, IRQ, FIQ, SError. This kernel has faults of its own only, the fifth.
+ * 16 vectors of 128 bytes: from here with SP_EL0, from here, from below, from below in AArch32; and in each of these
+ * groups synchronous, IRQ, FIQ, SError. This kernel has faults of its own only, the fifth; and a guest comes back by the
+ * ninth.
  */
     .macro unexpected number
     .balign 128
@@ -51,8 +61,8 @@ vectors:
     adrp    x16, trap_resume
     ldr     x16, [x16, :lo12:trap_resume]
     cbz     x16, 1f
-    msr     elr_el1, x16
-    mrs     x16, far_el1
+    msr     EL(elr), x16
+    mrs     x16, EL(far)
     adrp    x17, trap_vaddr
     str     x16, [x17, :lo12:trap_vaddr]
     mov     x17, #1
@@ -63,7 +73,12 @@ vectors:
     unexpected 5
     unexpected 6
     unexpected 7
+#ifdef MACHINE_GUEST
+    .balign 128
+    b       guest_left
+#else
     unexpected 8
+#endif
     unexpected 9
     unexpected 10
     unexpected 11

@@ -84,13 +84,12 @@ uint64_t page_size_at(const struct page_table *table, pt_vaddr vaddr)
 
 void drop_tlb(void)
 {
-    pt_hw_invalidate_begin();
-#ifdef PT_HW_HAS_SECOND_STAGE
-    if (kernel_is_hypervisor())
-        pt_hw_invalidate_guest(PT_NO_ASID);
-#endif
-    pt_hw_invalidate_all();
-    pt_hw_invalidate_end();
+    const struct pt_flush all = {.format = machine_format, .asid = PT_NO_ASID, .global = true, .everything = true};
+
+    if (machine_flush_tlb)
+        machine_flush_tlb(NULL, &all);
+    else
+        pt_hw_flush(&all);
 }
 
 pt_paddr frame_new(struct kernel *kernel, uint64_t mark)

@@ -133,7 +133,7 @@ static bool has_rights(pt_flags flags, pt_flags wanted)
         wanted |= PT_READ;
     if ((wanted & PT_READ) != 0 && !kernel_has_no_execute())
         wanted |= PT_EXECUTE;
-    if (kernel_is_hypervisor())
+    if (!kernel_has_privileges())
         wanted = (wanted | PT_USER) & ~PT_GLOBAL;
     return ((flags ^ wanted) & (rights | PT_USER | PT_GLOBAL)) == 0;
 }

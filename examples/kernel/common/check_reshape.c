@@ -184,7 +184,7 @@ static void check_split(struct kernel *kernel, struct live *live)
     check(page_size_at(&live->table, code) == span(0) &&
               page_size_at(&live->table, (code & ~(span(1) - 1)) + span(1) - 1) < live->size,
           "split, without flush: the kernel runs on, with small pages where its code is");
-    check(flush.tables_changed && flush.global == !kernel_is_hypervisor() && flush.range_count > 0 &&
+    check(flush.tables_changed && flush.global == kernel_has_privileges() && flush.range_count > 0 &&
               flush.ranges[0].vaddr == live->page && flush.ranges[0].size == live->size,
           "... the invalidation of the whole page is owed");
     pt_flush(&flush);

@@ -52,10 +52,16 @@ static inline pt_vaddr kernel_end_of_addresses(void)
     return machine_format->address_space == PT_ZERO_EXTENDED ? UINT64_C(1) << machine_format->va_bits : 0;
 }
 
-/* Whether the table is one that a hypervisor gives to a guest, which sees no privilege and no global pages in it. */
+/* Whether the table is one that a hypervisor gives to a guest. */
 static inline bool kernel_is_hypervisor(void)
 {
     return (machine_format->features & PT_FEATURE_SECOND_STAGE) != 0;
+}
+
+/* Whether the table knows privileges and global pages. A second stage does not, nor does EL2 of AArch64. */
+static inline bool kernel_has_privileges(void)
+{
+    return (machine_format->features & (PT_FEATURE_SECOND_STAGE | PT_FEATURE_EL2)) == 0;
 }
 
 /* The table in which vaddr is mapped. */

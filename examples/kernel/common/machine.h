@@ -67,6 +67,12 @@ extern const bool machine_has_asids;
 extern const bool machine_tracks_access;
 
 /*
+ * The handler's flush_tlb. Only where the library does not invalidate itself, which is with nested tables of x86; other
+ * machines leave it out.
+ */
+__attribute__((weak)) void machine_flush_tlb(void *ctx, const struct pt_flush *flush);
+
+/*
  * Back to what was before machine_enable_mmu: MMU off, or the boot table. When it returns, neither
  * registers nor TLB hold anything of the tables.
  */

@@ -386,14 +386,43 @@ static inline void pt_hw_load_root_second_stage(const struct page_table *pt)
                      : "memory");
 }
 
+/** All that is cached of EL2's own table, at EL2. */
+static inline void pt_hw_invalidate_el2(void)
+{
+    __asm__ volatile("tlbi alle2is" ::: "memory");
+}
+
+/** This CPU's VTTBR_EL2 has this VMID. At EL2. */
+static inline bool pt_hw_is_current_vmid(uint32_t vmid)
+{
+    uint64_t vttbr;
+
+    __asm__ volatile("mrs %0, vttbr_el2" : "=r"(vttbr));
+    return vttbr >> 48 == vmid;
+}
+
+/**
+ * All that is cached of a guest, of both stages; of all guests (and EL1&0) for PT_NO_ASID, or where VTTBR_EL2 has
+ * another VMID, of which no instruction knows (D8.14). At EL2.
+ */
+static inline void pt_hw_invalidate_guest(uint32_t vmid)
+{
+    if (vmid != PT_NO_ASID && pt_hw_is_current_vmid(vmid))
+        __asm__ volatile("tlbi vmalls12e1is" ::: "memory");
+    else
+        __asm__ volatile("tlbi alle1is" ::: "memory");
+}
+
 #define PT_HW_HAS_OTHER_REGIMES 1
 
 /* EL2 alone, at EL2: there are no ASIDs, and nothing that is global. */
 static inline void pt_hw_flush_el2(const struct pt_flush *flush, bool all)
 {
-    if (all)
-        __asm__ volatile("tlbi alle2is" ::: "memory");
-    for (unsigned i = 0; !all && i < flush->range_count; i++) {
+    if (all) {
+        pt_hw_invalidate_el2();
+        return;
+    }
+    for (unsigned i = 0; i < flush->range_count; i++) {
         const struct pt_flush_range *range = &flush->ranges[i];
 
         for (uint64_t offset = 0; offset < range->size; offset += range->page_size) {
@@ -408,20 +437,13 @@ static inline void pt_hw_flush_el2(const struct pt_flush *flush, bool all)
 }
 
 /*
- * Stage 2, at EL2 (D8.14): by address only for the VMID in VTTBR_EL2, else all of EL1&0. What stages 1 and 2 say
- * together is cached under the guest's virtual addresses: all of those go, too.
+ * Stage 2, at EL2 (D8.14): by address only for the VMID in VTTBR_EL2. What stages 1 and 2 say together is cached under
+ * the guest's virtual addresses: all of those go, too.
  */
 static inline void pt_hw_flush_stage_2(const struct pt_flush *flush, bool all)
 {
-    uint64_t vttbr;
-
-    __asm__ volatile("mrs %0, vttbr_el2" : "=r"(vttbr));
-    if (flush->asid == PT_NO_ASID || vttbr >> 48 != flush->asid) {
-        __asm__ volatile("tlbi alle1is" ::: "memory");
-        return;
-    }
-    if (all) {
-        __asm__ volatile("tlbi vmalls12e1is" ::: "memory");
+    if (all || flush->asid == PT_NO_ASID || !pt_hw_is_current_vmid(flush->asid)) {
+        pt_hw_invalidate_guest(flush->asid);
         return;
     }
     for (unsigned i = 0; i < flush->range_count; i++) {

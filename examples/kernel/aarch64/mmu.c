@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * QEMU's "virt" machine with -cpu max, at EL1: TTBR0_EL1 translates the lower half, TTBR1_EL1 the upper. Built once for
+ * each format: -DMACHINE_FORMAT=pt_aarch64_16k; with -DMACHINE_CONTIGUOUS its copy with pages of several entries. With
+ * -DMACHINE_EL2 the kernel stays at EL2, on one table: TTBR0_EL2's, without HCR_EL2.E2H.
+ */
+#include <pagetable/hw.h>
+
+#include "virt.h"
+
+#ifndef MACHINE_FORMAT
+#define MACHINE_FORMAT pt_aarch64
+#endif
+
+static struct pt_format format; /* MACHINE_FORMAT, as far as this CPU can do it */
+
+const struct pt_format *const machine_format = &format;
+
+const bool machine_shows_no_execute = true;
+const bool machine_remap_invalidates = true; /* another output address asks for break-before-make */
+const bool machine_translate_reads = false;
+const bool machine_tracks_access = true; /* by FEAT_HAFDBS, which "max" has */
+#ifdef MACHINE_EL2
+const bool machine_guards_user_pages = false;
+const bool machine_has_asids = false;
+#else
+const bool machine_guards_user_pages = true; /* by FEAT_PAN, which "max" has */
+const bool machine_has_asids = true;
+#endif
+
+/* ---- The MMU ------------------------------------------------------------------------------------- */
+
+void machine_set_up(void)
+{
+    uint64_t mmfr0 = READ_REGISTER("id_aa64mmfr0_el1"), mmfr1 = READ_REGISTER("id_aa64mmfr1_el1");
+
+    format = pt_aarch64_detect(MACHINE_FORMAT, mmfr0, mmfr1, READ_REGISTER("id_aa64mmfr2_el1"));
+    if (format.levels != MACHINE_FORMAT.levels || format.va_bits != MACHINE_FORMAT.va_bits ||
+        format.page_sizes != MACHINE_FORMAT.page_sizes || format.features != MACHINE_FORMAT.features ||
+        format.pa_bits != MACHINE_FORMAT.pa_bits || format.bbm_level != 2)
+        kernel_panic("pt_aarch64_detect, \"max\" has it all", mmfr0, mmfr1, 0);
+#ifdef MACHINE_CONTIGUOUS
+    format = pt_aarch64_contiguous(format);
+#endif
+}
+
+/* TCR_ELx, with hardware updates of accessed and dirty where the format wants them. */
+static uint64_t translation_control(const struct pt_format *of)
+{
+    uint64_t mmfr0 = READ_REGISTER("id_aa64mmfr0_el1");
+
+    if (of->tracks_access && !pt_aarch64_can_track_access(READ_REGISTER("id_aa64mmfr1_el1")))
+        kernel_panic("no FEAT_HAFDBS", READ_REGISTER("id_aa64mmfr1_el1"), 0, 0);
+#ifdef MACHINE_EL2
+    return pt_aarch64_tcr_el2(of, mmfr0) |
+           (of->tracks_access ? PT_AARCH64_TCR_EL2_HA | PT_AARCH64_TCR_EL2_HD : UINT64_C(0));
+#else
+    return pt_aarch64_tcr_of(of, mmfr0) | (of->tracks_access ? PT_AARCH64_TCR_HA | PT_AARCH64_TCR_HD : UINT64_C(0));
+#endif
+}
+
+static void forget(void)
+{
+    pt_hw_invalidate_begin();
+#ifdef MACHINE_EL2
+    pt_hw_invalidate_el2();
+#else
+    pt_hw_invalidate_all();
+#endif
+    pt_hw_invalidate_end();
+}
+
+static void load_roots(const struct page_table *lower, const struct page_table *upper)
+{
+#ifdef MACHINE_EL2
+    (void)upper; /* the same table */
+    pt_hw_load_root_el2(lower);
+#else
+    pt_hw_load_root_lower(lower);
+    pt_hw_load_root_upper(upper);
+#endif
+}
+
+/* Keep the kernel off user pages; at EL2 there are none. */
+static void guard_user_pages(void)
+{
+#ifndef MACHINE_EL2
+#define PAN "S3_0_C4_C2_3" /* PSTATE.PAN by number: not all assembler targets know the name */
+#define PAN_ON (UINT64_C(1) << 22)
+    WRITE_REGISTER(PAN, PAN_ON);
+#endif
+}
+
+/*
+ * On real hardware memory that was written with the caches off, tables among it, must be invalidated by address
+ * (DC IVAC) before they are on, and what was written with them on be cleaned before they are off. QEMU has none.
+ */
+void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
+{
+    WRITE_REGISTER("mair_" EL, PT_AARCH64_MAIR);
+    WRITE_REGISTER("tcr_" EL, translation_control(lower->format));
+    load_roots(lower, upper);
+    forget();
+    WRITE_REGISTER("sctlr_" EL, (READ_REGISTER("sctlr_" EL) | PT_AARCH64_SCTLR_ON) & ~PT_AARCH64_SCTLR_WXN);
+    guard_user_pages();
+    __asm__ volatile("isb" : : : "memory");
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    pt_hw_load_root_lower(lower); /* only where there are ASIDs */
+}
+
+void machine_disable_mmu(void)
+{
+    WRITE_REGISTER("sctlr_" EL, READ_REGISTER("sctlr_" EL) & ~PT_AARCH64_SCTLR_ON);
+    __asm__ volatile("isb" : : : "memory");
+    WRITE_REGISTER("ttbr0_" EL, 0);
+#ifndef MACHINE_EL2
+    WRITE_REGISTER("ttbr1_el1", 0);
+#endif
+    forget();
+}
+
+/* AT S1E1R, S1E2R: stage 1, read. PSTATE.PAN does not matter to it (to S1E1RP it does). The result is in PAR_EL1. */
+#ifdef MACHINE_EL2
+#define AT_READ "at s1e2r, %1"
+#else
+#define AT_READ "at s1e1r, %1"
+#endif
+
+bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
+{
+    uint64_t result;
+
+    __asm__ volatile(AT_READ "\n\t"
+                             "isb\n\t"
+                             "mrs %0, par_el1"
+                     : "=r"(result)
+                     : "r"(vaddr)
+                     : "memory");
+    if ((result & 1) != 0) /* F */
+        return false;
+    *paddr = (result & UINT64_C(0x000ffffffffff000)) | (vaddr & 0xfff);
+    return true;
+}
+
+/* ---- Accesses ------------------------------------------------------------------------------------ */
+
+/* Shared with boot.S: where a fault goes on, 0 when none is expected; and the address it was at. */
+uint64_t trap_resume;
+pt_vaddr trap_vaddr;
+
+/* One instruction that may fault. boot.S sets x17 to 1 if it does, and uses x16 on the way. */
+#define TRY(instruction)                                                                                               \
+    __asm__ volatile("adr x16, 1f\n\t"                                                                                 \
+                     "str x16, [%[resume]]\n\t"                                                                        \
+                     "mov x17, #0\n\t" instruction "\n"                                                                \
+                     "1:\n\t"                                                                                          \
+                     "str xzr, [%[resume]]\n\t"                                                                        \
+                     "mov %[faulted], x17"                                                                             \
+                     : [faulted] "=&r"(faulted), [value] "+&r"(loaded)                                                 \
+                     : [vaddr] "r"(vaddr), [resume] "r"(&trap_resume)                                                  \
+                     : "x16", "x17", "x30", "memory")
+
+struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    uint64_t faulted = 0, loaded = 0;
+
+    switch (access) {
+    case ACCESS_READ:
+        TRY("ldr %[value], [%[vaddr]]");
+        if (faulted == 0)
+            *value = loaded;
+        break;
+    case ACCESS_WRITE:
+        loaded = *value;
+        TRY("str %[value], [%[vaddr]]");
+        break;
+    case ACCESS_EXECUTE:
+        TRY("blr %[vaddr]"); /* a fault resumes at 1 as well: x30 is not needed for that */
+        break;
+    }
+    return (struct access_result){faulted != 0, faulted != 0 ? trap_vaddr : 0};
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Serial line, exit, memory, and what is said of a trap that nobody asked for. */
+#include "virt.h"
+
+#define RAM UINT64_C(0x40000000)
+#define RAM_SIZE (UINT64_C(256) << 20)
+#define PL011 UINT64_C(0x09000000)
+
+const char machine_name[] = MACHINE_NAME;
+const uintptr_t machine_linear_offset = 0;
+
+const struct machine_region machine_regions[] = {
+    {"RAM", RAM, RAM_SIZE, PT_READ | PT_WRITE},
+    {"serial line", PL011, PT_64K, PT_READ | PT_WRITE | PT_DEVICE},
+    {0},
+};
+
+void machine_put_char(char c)
+{
+    volatile uint32_t *data = (volatile uint32_t *)(uintptr_t)PL011;
+    volatile uint32_t *flags = (volatile uint32_t *)(uintptr_t)(PL011 + 0x18);
+
+    while ((*flags & 1u << 5) != 0) /* transmit FIFO full */
+        ;
+    *data = (unsigned char)c;
+}
+
+/* Semihosting, SYS_EXIT: the emulator ends with this status. */
+_Noreturn void machine_exit(bool passed)
+{
+    const uint64_t block[2] = {0x20026 /* ADP_Stopped_ApplicationExit */, passed ? 0 : 1};
+    register uint64_t operation __asm__("x0") = 0x18;
+    register const uint64_t *parameters __asm__("x1") = block;
+
+    for (;;)
+        __asm__ volatile("hlt #0xf000" : "+r"(operation) : "r"(parameters) : "memory");
+}
+
+_Noreturn void trap_unexpected(uint64_t vector)
+{
+    static const char *const names[4] = {"synchronous exception", "IRQ", "FIQ", "SError"};
+
+    kernel_panic(names[vector % 4], READ_REGISTER("esr_" EL), READ_REGISTER("elr_" EL), READ_REGISTER("far_" EL));
+}
+
+const uint32_t machine_return_instruction = 0xd65f03c0; /* ret */
+
+/* Enough where CTR_EL0.IDC is set; other CPUs must first clean the lines that were written, by address (DC CVAU). */
+void machine_sync_instructions(void)
+{
+    __asm__ volatile("dsb ish\n\t"
+                     "ic ialluis\n\t"
+                     "dsb ish\n\t"
+                     "isb"
+                     :
+                     :
+                     : "memory");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * QEMU's "virt" machine, whatever the kernel does with it: at EL1, at EL2 (-DMACHINE_EL2), or at EL2 as a hypervisor
+ * (-DMACHINE_GUEST).
+ */
+#ifndef VIRT_H
+#define VIRT_H
+
+#include "machine.h"
+
+#if defined(MACHINE_EL2) || defined(MACHINE_GUEST)
+#define EL "el2"
+#else
+#define EL "el1"
+#endif
+
+#define READ_REGISTER(name)                                                                                            \
+    __extension__({                                                                                                    \
+        uint64_t read_;                                                                                                \
+        __asm__ volatile("mrs %0, " name : "=r"(read_) : : "memory");                                                  \
+        read_;                                                                                                         \
+    })
+#define WRITE_REGISTER(name, value) __asm__ volatile("msr " name ", %0" : : "r"((uint64_t)(value)) : "memory")
+
+/* Called by boot.S. */
+void machine_set_up(void);
+_Noreturn void trap_unexpected(uint64_t vector);
+
+#endif
