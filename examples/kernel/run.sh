@@ -9,7 +9,8 @@ build=${BUILD_DIR:-$here/../../build/kernel}
 all=(x86_64 x86_64-la57 x86_32 x86_32-pae
     aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
     riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
-    aarch64-el2
+    aarch64-el2 aarch64-stage2 aarch64-stage2-16k aarch64-stage2-64k
+    aarch64-stage2-52 aarch64-stage2-level-minus-1 aarch64-stage2-16k-52 aarch64-stage2-64k-52
     armv7 riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
 seconds=20  # a whole run takes about one
@@ -58,6 +59,14 @@ describe()
     aarch64-el2)
         machine=(-M 'virt,virtualization=on' -cpu max -semihosting-config 'enable=on,target=native')
         options=(-DFORMAT=pt_aarch64_el2 -DVARIANT=EL2)
+        ;;
+    aarch64-stage2*)
+        machine=(-M 'virt,virtualization=on' -cpu max -semihosting-config 'enable=on,target=native')
+        options=(-DFORMAT="$(grep -o 'stage2\(-16k\|-64k\)\?' <<< "$1" | sed 's/^/pt_aarch64_/; s/-/_/')" -DVARIANT=GUEST)
+        case $1 in
+        *-52) options+=("-DVARIANT=GUEST;WIDE") ;;
+        *-level-minus-1) options+=("-DVARIANT=GUEST;WIDE;LEVEL_MINUS_1") ;;
+        esac
         ;;
     armv7)
         machine=(-M virt -cpu cortex-a15 -semihosting-config 'enable=on,target=native')

@@ -6,6 +6,7 @@
  */
 #include <pagetable/hw.h>
 
+#include "kernel.h"
 #include "virt.h"
 
 #ifndef MACHINE_FORMAT
@@ -13,6 +14,7 @@
 #endif
 
 static struct pt_format format; /* MACHINE_FORMAT, as far as this CPU can do it */
+static const struct page_table *roots[2]; /* of the lower and the upper half */
 
 const struct pt_format *const machine_format = &format;
 
@@ -72,8 +74,9 @@ static void forget(void)
 
 static void load_roots(const struct page_table *lower, const struct page_table *upper)
 {
+    roots[0] = lower;
+    roots[1] = upper;
 #ifdef MACHINE_EL2
-    (void)upper; /* the same table */
     pt_hw_load_root_el2(lower);
 #else
     pt_hw_load_root_lower(lower);
@@ -108,6 +111,7 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
 
 void machine_load_root(const struct page_table *lower)
 {
+    roots[0] = lower;
     pt_hw_load_root_lower(lower); /* only where there are ASIDs */
 }
 
@@ -122,34 +126,30 @@ void machine_disable_mmu(void)
     forget();
 }
 
-/* AT S1E1R, S1E2R: stage 1, read. PSTATE.PAN does not matter to it (to S1E1RP it does). The result is in PAR_EL1. */
+/* AT, stage 1, of EL1 or EL2. PSTATE.PAN does not matter to it (to S1E1RP it does). The result is in PAR_EL1. */
 #ifdef MACHINE_EL2
-#define AT_READ "at s1e2r, %1"
+#define AT(access) "at s1e2" access ", %1"
 #else
-#define AT_READ "at s1e1r, %1"
+#define AT(access) "at s1e1" access ", %1"
 #endif
+#define TRANSLATE(access, vaddr)                                                                                       \
+    __extension__({                                                                                                    \
+        uint64_t par_;                                                                                                 \
+        __asm__ volatile(AT(access) "\n\tisb\n\tmrs %0, par_el1" : "=r"(par_) : "r"(vaddr) : "memory");                \
+        par_;                                                                                                          \
+    })
 
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 {
-    uint64_t result;
+    return translated(TRANSLATE("r", vaddr), roots[kernel_is_upper(vaddr)], vaddr, paddr);
+}
 
-    __asm__ volatile(AT_READ "\n\t"
-                             "isb\n\t"
-                             "mrs %0, par_el1"
-                     : "=r"(result)
-                     : "r"(vaddr)
-                     : "memory");
-    if ((result & 1) != 0) /* F */
-        return false;
-    *paddr = (result & UINT64_C(0x000ffffffffff000)) | (vaddr & 0xfff);
-    return true;
+bool machine_translate_write(pt_vaddr vaddr)
+{
+    return (TRANSLATE("w", vaddr) & 1) == 0;
 }
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
-
-/* Shared with boot.S: where a fault goes on, 0 when none is expected; and the address it was at. */
-uint64_t trap_resume;
-pt_vaddr trap_vaddr;
 
 /* One instruction that may fault. boot.S sets x17 to 1 if it does, and uses x16 on the way. */
 #define TRY(instruction)                                                                                               \

@@ -36,6 +36,27 @@ _Noreturn void machine_exit(bool passed)
         __asm__ volatile("hlt #0xf000" : "+r"(operation) : "r"(parameters) : "memory");
 }
 
+/* PAR_EL1: F, PA, ATTR as in MAIR_EL1. */
+bool translated(uint64_t par, const struct page_table *table, pt_vaddr vaddr, pt_paddr *paddr)
+{
+    struct pt_mapping mapping;
+    uint64_t type = 0xff; /* write-back */
+
+    if ((par & 1) != 0)
+        return false;
+    *paddr = (par & UINT64_C(0x000ffffffffff000)) | (vaddr & 0xfff);
+    if (pt_query(table, vaddr, &mapping) == PT_OK && (mapping.flags & PT_DEVICE) != 0)
+        type = 0x04; /* Device-nGnRE */
+    else if ((mapping.flags & PT_UNCACHED) != 0)
+        type = 0x44;
+    if (par >> 56 != type)
+        kernel_panic("memory type in PAR_EL1, it is not the table's", par, 0, vaddr);
+    return true;
+}
+
+uint64_t trap_resume;
+pt_vaddr trap_vaddr;
+
 _Noreturn void trap_unexpected(uint64_t vector)
 {
     static const char *const names[4] = {"synchronous exception", "IRQ", "FIQ", "SError"};

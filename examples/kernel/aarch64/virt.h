@@ -22,8 +22,18 @@
     })
 #define WRITE_REGISTER(name, value) __asm__ volatile("msr " name ", %0" : : "r"((uint64_t)(value)) : "memory")
 
+/*
+ * What PAR_EL1 holds after an AT instruction: whether there is a translation, where to, with the memory type that the
+ * table says; another one ends the run.
+ */
+bool translated(uint64_t par, const struct page_table *table, pt_vaddr vaddr, pt_paddr *paddr);
+
 /* Called by boot.S. */
 void machine_set_up(void);
 _Noreturn void trap_unexpected(uint64_t vector);
+
+/* Shared with boot.S: where a fault goes on, 0 when none is expected; and the address it was at. */
+extern uint64_t trap_resume;
+extern pt_vaddr trap_vaddr;
 
 #endif

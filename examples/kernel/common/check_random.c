@@ -176,6 +176,9 @@ static void compare(const struct page *page, uint64_t offset, const char *when)
     if (translates != ((mapping.flags & PT_READ) != 0) || (translates && paddr != mapping.paddr))
         check(false, "%s: %jx is mapped to %jx with flags %x, the hardware %s %jx", when, vaddr, mapping.paddr,
               mapping.flags, translates ? "translates to" : "faults,", paddr);
+    if (machine_translate_write && machine_translate_write(vaddr) != ((mapping.flags & PT_WRITE) != 0))
+        check(false, "%s: %jx is mapped with flags %x, the hardware has another opinion of writes", when, vaddr,
+              mapping.flags);
     compare_accesses(vaddr, mapping.paddr, mapping.flags, when);
 }
 
@@ -194,6 +197,8 @@ static void compare_hole(pt_vaddr vaddr, const char *when)
         check(false, "%s: nothing is mapped at %jx, pt_query finds something", when, vaddr);
     if (machine_translate(vaddr, &paddr))
         check(false, "%s: nothing is mapped at %jx, the hardware translates to %jx", when, vaddr, paddr);
+    if (!faults(ACCESS_READ, vaddr)) /* the walker may know better than the TLB */
+        check(false, "%s: nothing is mapped at %jx, read does not fault", when, vaddr);
 }
 
 /* ---- Changing, with flushes that gather a random number of changes ------------------------------- */

@@ -107,6 +107,9 @@ extern const bool machine_remap_invalidates;
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr);
 extern const bool machine_translate_reads;
 
+/* The same of a write; only of machines that can tell without writing. */
+__attribute__((weak)) bool machine_translate_write(pt_vaddr vaddr);
+
 /* ---- What the kernel offers to the machine ------------------------------------------------------ */
 
 _Noreturn void kernel_main(void);

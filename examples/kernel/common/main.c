@@ -93,6 +93,8 @@ _Noreturn void kernel_main(void)
     must(pt_create(&kernel.table, machine_format, &kernel_handler, &kernel), "pt_create");
     if (kernel_has_two_roots(&kernel))
         must(pt_create(&kernel.high, machine_format, &kernel_handler, &kernel), "pt_create");
+    if (kernel_is_hypervisor() && machine_has_asids)
+        pt_set_asid(&kernel.table, 3); /* some guest's */
     kernel_map_linear(&kernel.table);
     linear_tables = kernel.tables;
     show_address_space(&kernel.table);

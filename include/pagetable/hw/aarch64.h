@@ -28,12 +28,25 @@ static inline struct pt_format pt_aarch64_with_va_bits(struct pt_format format, 
     unsigned concatenated = format.features & PT_FEATURE_SECOND_STAGE ? 4 : 0;
     unsigned bits = (unsigned)va_bits - format.page_shift - concatenated;
     unsigned levels = (bits + format.index_bits - 1) / format.index_bits;
+    unsigned root_bits = format.page_shift + levels * format.index_bits; /* of a root without concatenated tables */
 
     format.va_bits = va_bits;
     format.levels = (uint8_t)levels;
-    for (unsigned bit = va_bits; bit < 64; bit++)
+    for (unsigned bit = va_bits < root_bits ? va_bits : root_bits; bit < 64; bit++)
         format.page_sizes &= ~(UINT64_C(1) << bit);
     return format;
+}
+
+/**
+ * A copy with 52-bit addresses on both sides, FEAT_LPA2 or FEAT_LPA and FEAT_LVA, as pt_aarch64_4k_52 and the like are
+ * of stage 1 already: with the blocks that only those have (D8.3.1).
+ */
+static inline struct pt_format pt_aarch64_wide(struct pt_format format)
+{
+    format.features |= PT_FEATURE_WIDE_PA;
+    format.pa_bits = 52;
+    format.page_sizes |= format.page_shift == 12 ? PT_512G : format.page_shift == 14 ? PT_64G : PT_4T;
+    return pt_aarch64_with_va_bits(format, 52);
 }
 
 /**
@@ -206,25 +219,59 @@ static inline uint64_t pt_aarch64_ttbr(const struct page_table *pt)
            (pt->asid == PT_NO_ASID ? 0 : PT_AARCH64_TTBR_ASID(pt->asid));
 }
 
+/* ---- HCR_EL2: what matters to a second stage ------------------------------------------------------- */
+
+#define PT_AARCH64_HCR_VM (UINT64_C(1) << 0)   /**< stage 2 translates for EL1&0 */
+#define PT_AARCH64_HCR_RW (UINT64_C(1) << 31)  /**< EL1 is AArch64: for the hypervisor to decide */
+#define PT_AARCH64_HCR_FWB (UINT64_C(1) << 46) /**< FEAT_S2FWB: what PT_FEATURE_FWB encodes */
+
+/** What HCR_EL2 needs for a format with PT_FEATURE_SECOND_STAGE; PT_AARCH64_HCR_RW and all else is to be OR-ed in. */
+static inline uint64_t pt_aarch64_hcr(const struct pt_format *format)
+{
+    return PT_AARCH64_HCR_VM | (format->features & PT_FEATURE_FWB ? PT_AARCH64_HCR_FWB : 0);
+}
+
+/* ---- What a CPU has, by its ID registers ------------------------------------------------------------ */
+
+/** What ID_AA64MMFR0_EL1 says of the granule: none, 48 bits, or 52 bits too. With 64K FEAT_LPA decides on 52 bits. */
+enum pt_aarch64_granule {
+    PT_AARCH64_GRANULE_NONE,
+    PT_AARCH64_GRANULE_48,
+    PT_AARCH64_GRANULE_52
+};
+
+/** Of the format's granule in its stage: TGran4, 16 and 64, or TGran4_2, 16_2 and 64_2, which may refer to those. */
+static inline enum pt_aarch64_granule pt_aarch64_granule(const struct pt_format *format, uint64_t id_aa64mmfr0)
+{
+    unsigned shift = format->page_shift;
+    unsigned first = id_aa64mmfr0 >> (shift == 12 ? 28 : shift == 14 ? 20 : 24) & 0xf;
+    unsigned second = id_aa64mmfr0 >> (shift == 12 ? 40 : shift == 14 ? 32 : 36) & 0xf;
+
+    if ((format->features & PT_FEATURE_SECOND_STAGE) && second != 0)
+        return second == 1   ? PT_AARCH64_GRANULE_NONE
+               : second == 3 ? PT_AARCH64_GRANULE_52
+                             : PT_AARCH64_GRANULE_48;
+    if (shift == 14)
+        return (enum pt_aarch64_granule)(first < 2 ? first : 2);
+    return first == 0                  ? PT_AARCH64_GRANULE_48
+           : first == 1 && shift == 12 ? PT_AARCH64_GRANULE_52
+                                       : PT_AARCH64_GRANULE_NONE;
+}
+
 /**
  * What is there of `format` on this CPU, given its ID registers (ID_AA64MMFR0_EL1 to 2): fewer physical bits, 48-bit
- * addresses instead of 52, no tracking of accesses, and the FEAT_BBM level. Without the granule the copy has no
- * levels, which pt_create refuses.
+ * addresses instead of 52, a second stage no wider than physical addresses and without FEAT_S2FWB and FEAT_XNX, no
+ * tracking of accesses, and the FEAT_BBM level. Without the granule the copy has no levels, which pt_create refuses.
  */
 static inline struct pt_format pt_aarch64_detect(struct pt_format format, uint64_t id_aa64mmfr0, uint64_t id_aa64mmfr1,
                                                  uint64_t id_aa64mmfr2)
 {
-    unsigned tgran4 = id_aa64mmfr0 >> 28 & 0xf, tgran64 = id_aa64mmfr0 >> 24 & 0xf, tgran16 = id_aa64mmfr0 >> 20 & 0xf;
-    bool granule, lpa2, wide_pa = (id_aa64mmfr0 & 0xf) == PT_AARCH64_PARANGE_52;
+    bool second_stage = format.features & PT_FEATURE_SECOND_STAGE;
+    bool wide_pa = (id_aa64mmfr0 & 0xf) == PT_AARCH64_PARANGE_52;
+    enum pt_aarch64_granule granule = pt_aarch64_granule(&format, id_aa64mmfr0);
+    bool lpa2 = format.page_shift == 16 ? wide_pa : granule == PT_AARCH64_GRANULE_52;
     uint8_t pa_bits = pt_aarch64_pa_bits(id_aa64mmfr0);
 
-    if (format.page_shift == 16) {
-        granule = tgran64 == 0;
-        lpa2 = wide_pa;
-    } else {
-        granule = format.page_shift == 12 ? tgran4 < 8 : tgran16 != 0;
-        lpa2 = format.page_shift == 12 ? tgran4 == 1 : tgran16 == 2;
-    }
     if ((format.features & PT_FEATURE_WIDE_PA) && !lpa2) {
         format.features &= ~PT_FEATURE_WIDE_PA;
         format.page_sizes &= ~(PT_512G | PT_64G | PT_4T); /* the blocks that only 52-bit addresses have */
@@ -237,9 +284,15 @@ static inline struct pt_format pt_aarch64_detect(struct pt_format format, uint64
         pa_bits = 52;
     if (format.pa_bits > pa_bits)
         format.pa_bits = pa_bits;
+    if (second_stage && format.va_bits > pa_bits)
+        format = pt_aarch64_with_va_bits(format, pa_bits);
+    if ((id_aa64mmfr2 >> 40 & 0xf) == 0)
+        format.features &= ~PT_FEATURE_FWB;
+    if ((id_aa64mmfr1 >> 28 & 0xf) == 0)
+        format.features &= ~PT_FEATURE_XNX;
     format.tracks_access = format.tracks_access && pt_aarch64_can_track_access(id_aa64mmfr1);
     format.bbm_level = pt_aarch64_bbm_level(id_aa64mmfr2);
-    if (!granule)
+    if (granule == PT_AARCH64_GRANULE_NONE)
         format.levels = 0;
     return format;
 }
