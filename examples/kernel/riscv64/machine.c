@@ -110,7 +110,7 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
         __asm__ volatile("csrw " VSATP ", zero" : : : "memory");
         pt_hw_load_guest_root(lower);
         __asm__ volatile("csrr %0, " HGATP : "=r"(hgatp));
-        if (hgatp != pt_riscv_hgatp(lower, 0))
+        if (hgatp != pt_riscv_hgatp(lower, lower->asid == PT_NO_ASID ? 0 : lower->asid))
             kernel_panic("hgatp, the hart does not have this mode", hgatp, 0, 0);
         return;
     }
