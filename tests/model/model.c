@@ -3,28 +3,53 @@
 
 void model_init(struct model *model, const struct pt_format *format)
 {
-    *model = (struct model){.format = format};
+    *model = (struct model){.format = format,
+                            .entry_count = format_root_entries(format),
+                            .slot_size = format_copy_unit(format),
+                            .entry_size = format_entry_size(format, 0)};
+    model->entries = calloc(model->entry_count, sizeof(*model->entries));
+    assert_non_null(model->entries);
 }
 
 void model_end(struct model *model)
 {
     free(model->pages);
-    model_init(model, model->format);
+    free(model->entries);
+    *model = (struct model){.format = model->format};
+}
+
+struct model model_save(const struct model *model)
+{
+    struct model saved = *model;
+
+    saved.room = model->count;
+    saved.pages = calloc(model->count + 1, sizeof(*saved.pages));
+    saved.entries = calloc(model->entry_count, sizeof(*saved.entries));
+    assert_non_null(saved.pages);
+    assert_non_null(saved.entries);
+    if (model->count > 0)
+        memcpy(saved.pages, model->pages, model->count * sizeof(*saved.pages));
+    memcpy(saved.entries, model->entries, model->entry_count * sizeof(*saved.entries));
+    return saved;
+}
+
+void model_restore(struct model *model, struct model *saved)
+{
+    model_end(model);
+    *model = *saved;
+    *saved = (struct model){.format = model->format};
 }
 
 /* ---- Slots and pages ----------------------------------------------------------------------------- */
 
-static uint64_t slot_size(const struct model *model)
-{
-    uint64_t entry = format_entry_size(model->format, 0);
-    uint64_t share = (UINT64_C(1) << model->format->va_bits) / PT_ROOT_SLOTS;
-
-    return share > entry ? share : entry;
-}
-
 static size_t slot_of(const struct model *model, uint64_t where)
 {
-    return (size_t)(where / slot_size(model));
+    return (size_t)(where / model->slot_size);
+}
+
+static struct model_entry *entry_of(const struct model *model, uint64_t where)
+{
+    return &model->entries[where / model->entry_size];
 }
 
 static bool is_borrowed(const struct model *model, uint64_t where)
@@ -71,6 +96,9 @@ static void insert_pages(struct model *model, const struct model_page *pages, si
     memmove(&model->pages[index + count], &model->pages[index], (model->count - index) * sizeof(*model->pages));
     memcpy(&model->pages[index], pages, count * sizeof(*pages));
     model->count += count;
+    for (size_t i = 0; i < count; i++)
+        if (pages[i].size < model->entry_size && model->slots[slot_of(model, pages[i].where)].lent)
+            entry_of(model, pages[i].where)->stays = true;
 }
 
 static void remove_pages(struct model *model, size_t index, size_t count)
@@ -84,11 +112,11 @@ static void remove_pages(struct model *model, size_t index, size_t count)
 /* What `where` translates through: the model's own page, or the owner's. */
 static const struct model_page *visible_page(const struct model *model, uint64_t where)
 {
-    const struct model_slot *slot = &model->slots[slot_of(model, where)];
+    const struct model *owner = model->slots[slot_of(model, where)].owner;
 
-    if (slot->frozen)
-        return &slot->page;
-    return first_page_in(slot->owner ? slot->owner : model, where, 1);
+    if (entry_of(model, where)->frozen)
+        return &entry_of(model, where)->page;
+    return first_page_in(owner ? owner : model, where, 1);
 }
 
 /* ---- Arguments ----------------------------------------------------------------------------------- */
@@ -134,10 +162,18 @@ static void note_half(struct model *model, pt_vaddr vaddr, uint64_t size)
 
 /* ---- Mapping ------------------------------------------------------------------------------------- */
 
-/*
- * Why a page of this size cannot be mapped here. A slot that was lent keeps its table, so that a page as
- * large as a root entry cannot stand in its place.
- */
+/* A page of this size would take the place of a table that stays. */
+static bool replaces_what_stays(const struct model *model, uint64_t where, uint64_t size)
+{
+    uint64_t entry = model->entry_size;
+
+    for (uint64_t done = 0; done + entry <= size; done += entry)
+        if (entry_of(model, where + done)->stays)
+            return true;
+    return false;
+}
+
+/* Why a page of this size cannot be mapped here: what is met first, root entry by root entry. */
 static enum pt_status conflict(const struct model *model, uint64_t where, uint64_t size)
 {
     const struct model_page *there;
@@ -145,11 +181,11 @@ static enum pt_status conflict(const struct model *model, uint64_t where, uint64
     if (is_borrowed(model, where))
         return PT_SHARED;
     there = first_page_in(model, where, size);
-    if (there)
-        return there->size > size ? PT_MAPPED_TO_HUGE_PAGE : PT_ALREADY_MAPPED;
-    if (size >= format_entry_size(model->format, 0) && model->slots[slot_of(model, where)].lent)
-        return PT_SHARED;
-    return PT_OK;
+    if (!there)
+        return replaces_what_stays(model, where, size) ? PT_SHARED : PT_OK;
+    if (there->size > size)
+        return PT_MAPPED_TO_HUGE_PAGE;
+    return replaces_what_stays(model, where, there->where - where) ? PT_SHARED : PT_ALREADY_MAPPED;
 }
 
 enum pt_status model_map(struct model *model, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags)
@@ -236,6 +272,7 @@ static enum pt_status map_pages(struct model *model, pt_vaddr vaddr, pt_paddr (*
 
     if (status != PT_OK)
         return status;
+    flags = format_reads_back(model->format, flags);
     for (uint64_t done = 0; done < size;) {
         uint64_t where = format_translated(model->format, vaddr + done);
         uint64_t page_size = format_smallest(model->format);
@@ -247,8 +284,7 @@ static enum pt_status map_pages(struct model *model, pt_vaddr vaddr, pt_paddr (*
             pages = realloc(pages, room * sizeof(*pages));
             assert_non_null(pages);
         }
-        pages[count++] = (struct model_page){where, page_size, get_paddr(arg, vaddr + done),
-                                             format_reads_back(model->format, flags)};
+        pages[count++] = (struct model_page){where, page_size, get_paddr(arg, vaddr + done), flags};
         done += page_size;
     }
     note_half(model, vaddr, size);
@@ -308,9 +344,9 @@ bool model_is_borrowed(const struct model *model, pt_vaddr vaddr)
     return is_borrowed(model, format_translated(model->format, vaddr));
 }
 
-bool model_is_lent(const struct model *model, pt_vaddr vaddr)
+bool model_table_stays(const struct model *model, pt_vaddr vaddr)
 {
-    return model->slots[slot_of(model, format_translated(model->format, vaddr))].lent;
+    return entry_of(model, format_translated(model->format, vaddr))->stays;
 }
 
 static enum pt_status own_page(const struct model *model, pt_vaddr vaddr, struct model_page **page)
@@ -424,28 +460,30 @@ static enum pt_status pages_of_region(struct model *model, pt_vaddr vaddr, uint6
     uint64_t smallest = format_smallest(model->format);
     uint64_t where = format_translated(model->format, vaddr);
     uint64_t last = where + (size - 1);
+    size_t next;
 
     if (!is_aligned(vaddr, smallest) || !is_aligned(size, smallest))
         return PT_NOT_ALIGNED;
     if (!region_is_good(model, vaddr, size))
         return PT_BAD_ADDRESS;
 
+    next = first_page_after(model, where);
     for (uint64_t at = where; at <= last && at >= where;) {
-        const struct model_page *page = first_page_in(model, at, 1);
-        uint64_t next_slot = (at / slot_size(model) + 1) * slot_size(model);
+        const struct model_page *page = next < model->count ? &model->pages[next] : NULL;
+        uint64_t next_slot = (at / model->slot_size + 1) * model->slot_size;
 
         if (is_borrowed(model, at))
             return PT_SHARED;
-        if (page) {
+        if (page && page->where <= at) {
             if ((options & PT_NO_SPLIT) && (page->where < where || page->where + (page->size - 1) > last))
                 return PT_MAPPED_TO_HUGE_PAGE;
             at = page->where + page->size;
+            next++;
             continue;
         }
         if (!(options & PT_SKIP_HOLES))
             return PT_NOT_MAPPED;
-        page = first_page_in(model, at, next_slot - at);
-        at = page ? page->where : next_slot;
+        at = page && page->where < next_slot ? page->where : next_slot;
     }
 
     split_across(model, where);
@@ -484,8 +522,9 @@ enum pt_status model_protect_region(struct model *model, pt_vaddr vaddr, uint64_
     if (!flags_are_good(flags) || !options_are_good(options))
         return PT_BAD_FLAGS;
     status = pages_of_region(model, vaddr, size, options, &index, &count);
+    flags = format_reads_back(model->format, flags);
     for (size_t i = 0; status == PT_OK && i < count; i++)
-        model->pages[index + i].flags = format_reads_back(model->format, flags);
+        model->pages[index + i].flags = flags;
     return status;
 }
 
@@ -557,10 +596,9 @@ enum pt_status model_collapse(struct model *model, pt_vaddr vaddr, uint64_t size
         while (from < model->count) {
             struct model_page page = model->pages[from];
             bool in_region = page.where >= where && page.where + (large - 1) <= last;
-            /* the table that was lent stays */
-            bool stays = large >= format_entry_size(model->format, 0) && model->slots[slot_of(model, page.where)].lent;
 
-            if (page.size == small && in_region && !stays && is_larger_page(model, from, large)) {
+            if (page.size == small && in_region && !replaces_what_stays(model, page.where, large) &&
+                is_larger_page(model, from, large)) {
                 from += (size_t)(large / small);
                 page.size = large;
             } else {
@@ -578,36 +616,69 @@ enum pt_status model_prune(const struct model *model, pt_vaddr vaddr, uint64_t s
     return size == 0 ? PT_OK : check_own_region(model, vaddr, size);
 }
 
+/* There are pages smaller than `than` in [where, where + size). */
+static bool has_smaller(const struct model *model, uint64_t where, uint64_t size, uint64_t than)
+{
+    for (size_t i = first_page_after(model, where); i < model->count; i++) {
+        if (model->pages[i].where > where + (size - 1))
+            return false;
+        if (model->pages[i].size < than)
+            return true;
+    }
+    return false;
+}
+
 size_t model_tables(const struct model *model)
 {
+    uint64_t entry = model->entry_size;
+    size_t beside = format_tables_in_frame(model->format);
     size_t tables = 0;
 
-    /* A table of each level, but the root's, for each run of pages that are smaller than the entry that leads to it. */
+    /* One of each level, but the root's, for each run of pages that are smaller than the entry that leads to it. */
     for (unsigned level = 1; level < model->format->levels; level++) {
-        uint64_t span = format_entry_size(model->format, level - 1);
+        uint64_t size = format_entry_size(model->format, level - 1), span = beside * size;
         bool any = false;
         uint64_t latest = 0;
 
         for (size_t i = 0; i < model->count; i++) {
-            if (model->pages[i].size >= span || (any && model->pages[i].where / span == latest))
+            if (model->pages[i].size >= size || (any && model->pages[i].where / span == latest))
                 continue;
             any = true;
             latest = model->pages[i].where / span;
             tables++;
         }
     }
-    /* What was lent stays, with nothing in it, too. */
-    for (size_t i = 0; i < PT_ROOT_SLOTS; i++)
-        if (model->slots[i].lent && !first_page_in(model, i * slot_size(model), slot_size(model)))
-            tables++;
+    /* What stays with nothing in it. */
+    for (size_t i = 0; i < model->entry_count; i += beside) {
+        bool stays = false;
+
+        for (size_t j = i; j < i + beside && j < model->entry_count; j++)
+            stays |= model->entries[j].stays;
+        tables += stays && !has_smaller(model, i * entry, beside * entry, entry);
+    }
     return tables;
 }
 
 /* ---- Sharing --------------------------------------------------------------------------------------- */
 
+/* A huge page is copied as it stands, a table is lent. */
+static void copy_entry(struct model *model, struct model *source, uint64_t where)
+{
+    struct model_entry *entry = entry_of(model, where), *theirs = entry_of(source, where);
+    const struct model_page *page = visible_page(source, where);
+
+    entry->frozen = page && page->size >= model->entry_size;
+    if (entry->frozen) {
+        entry->page = *page;
+    } else {
+        source->slots[slot_of(source, where)].lent = true;
+        theirs->stays = true;
+    }
+}
+
 enum pt_status model_copy_from(struct model *model, struct model *source, pt_vaddr vaddr, uint64_t size)
 {
-    uint64_t unit = slot_size(model);
+    uint64_t unit = model->slot_size;
     uint64_t where = format_translated(model->format, vaddr);
 
     if (size == 0)
@@ -624,17 +695,11 @@ enum pt_status model_copy_from(struct model *model, struct model *source, pt_vad
 
     for (uint64_t done = 0; done < size; done += unit) {
         struct model_slot *slot = &model->slots[slot_of(model, where + done)];
-        struct model_slot *theirs = &source->slots[slot_of(source, where + done)];
-        const struct model_page *page = visible_page(source, where + done);
+        const struct model_slot *theirs = &source->slots[slot_of(source, where + done)];
 
         slot->owner = theirs->owner ? theirs->owner : source;
-        slot->frozen = false;
-        if (theirs->frozen || (page && page->size >= unit)) {
-            slot->frozen = true;
-            slot->page = *page;
-        } else {
-            theirs->lent = true;
-        }
+        for (uint64_t at = where + done; at < where + done + unit; at += model->entry_size)
+            copy_entry(model, source, at);
     }
     note_half(model, vaddr, size);
     return PT_OK;
@@ -644,24 +709,27 @@ enum pt_status model_copy_from(struct model *model, struct model *source, pt_vad
 
 struct model_page *model_all(const struct model *model, size_t *count)
 {
+    const uint64_t size = model->entry_size;
     struct model_page *all = NULL;
     size_t room = 0;
 
     *count = 0;
-    for (size_t i = 0; i < PT_ROOT_SLOTS; i++) {
-        const struct model_slot *slot = &model->slots[i];
-        const struct model *owner = slot->owner ? slot->owner : model;
-        uint64_t first = i * slot_size(model);
-        const struct model_page *page = slot->frozen ? &slot->page : first_page_in(owner, first, slot_size(model));
+    for (size_t i = 0; i < model->entry_count; i++) {
+        const struct model_entry *entry = &model->entries[i];
+        const struct model *owner = model->slots[slot_of(model, i * size)].owner;
+        const struct model *holder = owner ? owner : model;
+        const struct model_page *page = entry->frozen ? &entry->page : first_page_in(holder, i * size, size);
 
-        for (; page && page->where / slot_size(model) == i; page++) {
+        for (; page && page->where < (i + 1) * size; page++) {
             if (*count == room) {
                 room = 2 * room + 64;
                 all = realloc(all, room * sizeof(*all));
                 assert_non_null(all);
             }
-            all[(*count)++] = *page;
-            if (slot->frozen || page + 1 == owner->pages + owner->count)
+            /* a page of several root entries only once */
+            if (page->where / size == i)
+                all[(*count)++] = *page;
+            if (entry->frozen || page + 1 == holder->pages + holder->count)
                 break;
         }
     }

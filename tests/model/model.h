@@ -23,11 +23,17 @@ struct model_page {
     pt_flags flags; /* as they read back */
 };
 
+/* What is shared as one: a root entry, or several where the root has more than PT_ROOT_SLOTS, or pages of several. */
 struct model_slot {
     const struct model *owner; /* borrowed from; NULL: its own */
-    bool frozen;               /* borrowed as the huge page that it was: `page` */
-    bool lent;                 /* another has borrowed it, so that the table in it stays */
+    bool lent;                 /* another has borrowed it, so that tables in it stay */
     bool upper;                /* PT_EITHER_HALF: last mapped in the upper half, where the walk reports it */
+};
+
+/* A root entry. */
+struct model_entry {
+    bool frozen; /* borrowed as the huge page that it was: `page` */
+    bool stays;  /* it has had a table while its slot was lent: that stays, with nothing in it, too */
     struct model_page page;
 };
 
@@ -37,11 +43,18 @@ struct model {
     size_t count;
     size_t room;
     struct model_slot slots[PT_ROOT_SLOTS];
-    enum pt_status as_good; /* another answer that the last call may give instead; PT_OK: none */
+    struct model_entry *entries; /* of the root */
+    size_t entry_count;
+    uint64_t slot_size, entry_size; /* what a slot and a root entry translate */
+    enum pt_status as_good;         /* another answer that the last call may give instead; PT_OK: none */
 };
 
 void model_init(struct model *model, const struct pt_format *format);
 void model_end(struct model *model);
+/** The model as it is now, to be put back by model_restore or let go by model_end. */
+struct model model_save(const struct model *model);
+/** As it was when it was saved, which is ended. */
+void model_restore(struct model *model, struct model *saved);
 
 enum pt_status model_map(struct model *model, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags);
 enum pt_status model_unmap(struct model *model, pt_vaddr vaddr, struct pt_mapping *old);
@@ -67,13 +80,13 @@ enum pt_status model_copy_from(struct model *model, struct model *source, pt_vad
 /** Every page that is visible, borrowed ones too, ascending; to be freed by the caller. */
 struct model_page *model_all(const struct model *model, size_t *count);
 
-/** How many tables it takes to have the model's own pages, and to keep what it lent; the root not included. */
+/** How many allocations it takes to have the model's own pages, and to keep what it lent; the root not included. */
 size_t model_tables(const struct model *model);
 
 /** The address lies in a slot that was borrowed. */
 bool model_is_borrowed(const struct model *model, pt_vaddr vaddr);
-/** The table of its slot was lent. */
-bool model_is_lent(const struct model *model, pt_vaddr vaddr);
+/** The table that its root entry leads to stays, empty or not. */
+bool model_table_stays(const struct model *model, pt_vaddr vaddr);
 
 /** The address as pt_walk reports it. */
 pt_vaddr model_canonical(const struct model *model, uint64_t where);

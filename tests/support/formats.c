@@ -470,6 +470,13 @@ size_t format_table_frames(const struct pt_format *format)
     return (bytes + (size_t)PT_FRAME_SIZE - 1) / (size_t)PT_FRAME_SIZE;
 }
 
+size_t format_tables_in_frame(const struct pt_format *format)
+{
+    size_t bytes = format_entries(format) * format_entry_bytes(format);
+
+    return bytes < (size_t)PT_FRAME_SIZE ? (size_t)PT_FRAME_SIZE / bytes : 1;
+}
+
 pt_vaddr format_lower_last(const struct pt_format *format)
 {
     unsigned bits = format->address_space == PT_SIGN_EXTENDED ? format->va_bits - 1u : format->va_bits;

@@ -159,6 +159,8 @@ size_t format_shared_entries(const struct pt_format *format);
 unsigned format_entry_bytes(const struct pt_format *format);
 /** Frames that every table but the root takes. */
 size_t format_table_frames(const struct pt_format *format);
+/** How many tables of neighbouring root entries share a frame; 1: each has its own. */
+size_t format_tables_in_frame(const struct pt_format *format);
 
 /** The highest address of the lower half (or of all addresses, if there is no upper one). */
 pt_vaddr format_lower_last(const struct pt_format *format);
