@@ -1,100 +1,109 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Build the kernels and boot them in QEMU: examples/kernel/run.sh [NAME...]
+# Build the kernels and boot them in QEMU: examples/kernel/run.sh [KERNEL|FORMAT...]
 # Ends with 0 when all have passed, 1 when one has failed, 77 when none failed but some could not be run.
 set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
-all=(x86_64 x86_64-la57 x86_32 x86_32-pae
-    aarch64 aarch64-16k aarch64-64k aarch64-lpa2 aarch64-64k-52 aarch64-contiguous
-    riscv64-sv39 riscv64-sv48 riscv64-sv57 riscv64-svnapot
-    aarch64-el2 aarch64-stage2 aarch64-stage2-16k aarch64-stage2-64k
-    aarch64-stage2-52 aarch64-stage2-level-minus-1 aarch64-stage2-16k-52 aarch64-stage2-64k-52
-    armv7 riscv64-sv39x4 riscv64-sv48x4 riscv64-sv57x4 loongarch64 loongarch64-3level)
 qemu_needed=10.0.2
-seconds=20  # a whole run takes about one
+seconds=20     # a whole run takes about one
 kilobytes=1024 # of output
+
+# A line for each: kernel, architecture, format, variant, QEMU's -cpu.
+all='
+x86_64              x86_64       pt_x86_64               -           max,la57=off
+x86_64-la57         x86_64       pt_x86_64_la57          LA57        max
+x86_32              x86_32       pt_x86_32               -           max,la57=off
+x86_32-pae          x86_32       pt_x86_pae              PAE         max,la57=off
+aarch64             aarch64      pt_aarch64              -           max
+aarch64-contiguous  aarch64      pt_aarch64              CONTIGUOUS  max
+aarch64-16k         aarch64      pt_aarch64_16k          -           max
+aarch64-64k         aarch64      pt_aarch64_64k          -           max
+aarch64-lpa2        aarch64      pt_aarch64_4k_52        -           max
+aarch64-64k-52      aarch64      pt_aarch64_64k_52       -           max
+aarch64-el2         aarch64      pt_aarch64_el2          EL2         max
+aarch64-stage2      aarch64      pt_aarch64_stage2       GUEST       max
+aarch64-stage2-16k  aarch64      pt_aarch64_stage2_16k   GUEST       max
+aarch64-stage2-64k  aarch64      pt_aarch64_stage2_64k   GUEST       max
+aarch64-stage2-52      aarch64   pt_aarch64_stage2       GUEST;WIDE  max
+aarch64-stage2-16k-52  aarch64   pt_aarch64_stage2_16k   GUEST;WIDE  max
+aarch64-stage2-64k-52  aarch64   pt_aarch64_stage2_64k   GUEST;WIDE  max
+aarch64-stage2-level-minus-1 aarch64 pt_aarch64_stage2   GUEST;WIDE;LEVEL_MINUS_1 max
+armv7               armv7        pt_armv7_short          -           cortex-a15
+riscv32-sv32        riscv32      pt_sv32                 -           rv32
+riscv64-sv39        riscv64      pt_sv39                 -           rv64,sv57=off,sv48=off
+riscv64-svnapot     riscv64      pt_sv39                 SVNAPOT     rv64,sv57=off,sv48=off,svnapot=on,svpbmt=on
+riscv64-sv48        riscv64      pt_sv48                 -           rv64,sv57=off
+riscv64-sv57        riscv64      pt_sv57                 -           rv64
+riscv64-sv39x4      riscv64      pt_sv39x4               GUEST       rv64,sv57=off,sv48=off
+riscv64-sv48x4      riscv64      pt_sv48x4               GUEST       rv64,sv57=off
+riscv64-sv57x4      riscv64      pt_sv57x4               GUEST       rv64
+loongarch64         loongarch64  pt_loongarch64          -           la464
+loongarch64-3level  loongarch64  pt_loongarch64_3level   3LEVEL      la464
+'
+
+# Formats without a kernel, and why.
+without='
+pt_npt_4level pt_npt_5level: a kernel would be a hypervisor with a guest; tests/golden compares entries
+pt_ept_4level pt_ept_5level: QEMU emulates no VMX
+pt_armv7_lpae: none yet
+pt_sv32x4: a guest reaches addresses above 4 GiB only by tables of its own
+'
 
 usage()
 {
-    echo "usage: $0 [NAME...], of: ${all[*]}"
+    echo "usage: $0 [KERNEL|FORMAT...], of:$(awk 'NF { printf " %s", $1 }' <<< "$all")"
 }
 
-# What is special about a kernel: arch, CMake options, qemu program, its flags, the status that means "passed".
+# chosen NAME...: the kernels of these names and formats; all without any
+chosen()
+{
+    local name found
+
+    [ $# -ne 0 ] || awk 'NF { print $1 }' <<< "$all"
+    for name in "$@"; do
+        found=$(awk -v name="$name" 'NF && ($1 == name || $3 == name) { print $1 }' <<< "$all")
+        if [ -z "$found" ]; then
+            why_not "$name" >&2 || usage >&2
+            return 1
+        fi
+        echo "$found"
+    done
+}
+
+# why_not FORMAT: a line that says why it has no kernel; fails where none does
+why_not()
+{
+    local reason
+
+    reason=$(sed -n "/^[^:]*\<$1\>/s/^[^:]*: //p" <<< "$without")
+    [ -n "$reason" ] && printf '%-18s  no kernel: %s\n' "$1" "$reason"
+}
+
+# What is special about a kernel: qemu program, its flags, the status that means "passed".
 describe()
 {
-    arch=${1%%-*} options=() passed=0
-    case $1 in
-    x86_64)
-        machine=(-machine q35 -cpu 'max,la57=off' -device 'isa-debug-exit,iobase=0xf4,iosize=4')
-        passed=33
+    local cpu
+
+    read -r _ arch format variant cpu < <(awk -v name="$1" '$1 == name' <<< "$all")
+    options=(-DARCH="$arch" -DNAME="$1" -DFORMAT="$format")
+    [ "$variant" = - ] || options+=(-DVARIANT="$variant")
+    qemu=qemu-system-$arch passed=0
+    case $arch in
+    x86_*)
+        qemu=qemu-system-x86_64 passed=33
+        machine=(-machine q35 -device 'isa-debug-exit,iobase=0xf4,iosize=4')
         ;;
-    x86_64-la57)
-        machine=(-machine q35 -cpu max -device 'isa-debug-exit,iobase=0xf4,iosize=4')
-        options=(-DFORMAT=pt_x86_64_la57 -DVARIANT=LA57)
-        passed=33
+    armv7 | aarch64)
+        qemu=${qemu/armv7/arm}
+        machine=(-M virt -semihosting-config 'enable=on,target=native')
+        case $variant in EL2 | GUEST*) machine[1]+=,virtualization=on ;; esac
         ;;
-    x86_32 | x86_32-pae)
-        machine=(-machine q35 -cpu 'max,la57=off' -device 'isa-debug-exit,iobase=0xf4,iosize=4')
-        options=(-DFORMAT=pt_x86_32)
-        [ "$1" = x86_32 ] || options=(-DFORMAT=pt_x86_pae -DVARIANT=PAE)
-        passed=33
-        ;;
-    aarch64)
-        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
-        ;;
-    aarch64-16k | aarch64-64k | aarch64-64k-52)
-        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
-        options=(-DFORMAT="pt_${1//-/_}")
-        ;;
-    aarch64-lpa2)
-        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
-        options=(-DFORMAT=pt_aarch64_4k_52)
-        ;;
-    aarch64-contiguous)
-        machine=(-M virt -cpu max -semihosting-config 'enable=on,target=native')
-        options=(-DVARIANT=CONTIGUOUS)
-        ;;
-    aarch64-el2)
-        machine=(-M 'virt,virtualization=on' -cpu max -semihosting-config 'enable=on,target=native')
-        options=(-DFORMAT=pt_aarch64_el2 -DVARIANT=EL2)
-        ;;
-    aarch64-stage2*)
-        machine=(-M 'virt,virtualization=on' -cpu max -semihosting-config 'enable=on,target=native')
-        options=(-DFORMAT="$(grep -o 'stage2\(-16k\|-64k\)\?' <<< "$1" | sed 's/^/pt_aarch64_/; s/-/_/')" -DVARIANT=GUEST)
-        case $1 in
-        *-52) options+=("-DVARIANT=GUEST;WIDE") ;;
-        *-level-minus-1) options+=("-DVARIANT=GUEST;WIDE;LEVEL_MINUS_1") ;;
-        esac
-        ;;
-    armv7)
-        machine=(-M virt -cpu cortex-a15 -semihosting-config 'enable=on,target=native')
-        ;;
-    riscv64-sv39 | riscv64-sv48 | riscv64-sv57)
-        machine=(-M virt -cpu rv64 -bios none)
-        options=(-DFORMAT="pt_${1#*-}")
-        ;;
-    riscv64-sv39x4 | riscv64-sv48x4 | riscv64-sv57x4)
-        machine=(-M virt -cpu rv64 -bios none)
-        options=(-DFORMAT="pt_${1#*-}" -DVARIANT=GUEST)
-        ;;
-    riscv64-svnapot)
-        machine=(-M virt -cpu 'rv64,svnapot=on,svpbmt=on' -bios none)
-        options=(-DFORMAT=pt_sv39 -DVARIANT=SVNAPOT)
-        ;;
-    loongarch64)
-        machine=(-M virt -cpu la464 -device pvpanic-pci -action panic=exit-failure)
-        ;;
-    loongarch64-*)
-        options=(-DFORMAT="pt_${1/-/_}" -DVARIANT="$(tr a-z A-Z <<< "${1#*-}")")
-        machine=(-M virt -cpu la464 -device pvpanic-pci -action panic=exit-failure)
-        ;;
-    *)
-        return 1
-        ;;
+    riscv*) machine=(-M virt -bios none) ;;
+    loongarch64) machine=(-M virt -device pvpanic-pci -action panic=exit-failure) ;;
     esac
-    qemu=qemu-system-$(sed 's/^x86_32$/x86_64/; s/^armv7$/arm/' <<< "$arch")
+    machine+=(-cpu "$cpu")
 }
 
 # Says why a program cannot be used; older versions get RISC-V and LoongArch wrong.
@@ -116,8 +125,7 @@ missing()
 
 build_kernel()
 {
-    cmake -S "$here" -B "$build/$1" -DARCH="$arch" -DNAME="$1" "${options[@]}" &&
-        cmake --build "$build/$1" --parallel
+    cmake -S "$here" -B "$build/$1" "${options[@]}" && cmake --build "$build/$1" --parallel
 }
 
 # Bounded in time, size of output, and without a core file; a livelocked QEMU does not hear SIGTERM.
@@ -146,22 +154,30 @@ judge()
     fi
 }
 
-kernels=("$@")
-if [ $# -eq 0 ]; then
-    kernels=("${all[@]}")
-fi
-for name in "${kernels[@]}"; do
-    if ! describe "$name"; then
-        usage >&2
-        exit 2
-    fi
-done
+columns=(detect linear page region holes flush reshape records asid random destroy)
+row='%-22s %-28s'"$(printf ' %%%ds' 6 6 4 6 5 5 7 7 4 6 7)"' %7s  %s\n'
+
+# What a kernel's lines in brackets say of each check: "[page]" where it begins, "[page: pass]" where it ends.
+each_check()
+{
+    local check
+
+    for check in "${columns[@]}"; do
+        tr -d '\r' < "$1" | awk -v check="$check" '
+            $0 == "[" check "]" { result = "FAIL" }
+            $1 == "[" check ":" { result = substr($2, 1, length($2) - 1) }
+            END { print result == "" ? "." : result }'
+    done
+}
+
+names=$(chosen "$@") || exit 2
+mapfile -t kernels <<< "$names"
 
 table=() failed=0 skipped=0
 for name in "${kernels[@]}"; do
     describe "$name"
     echo "==== $name"
-    took=-
+    took=- checks=("${columns[@]/*/.}")
     if why=$(missing); then
         result="skipped: $why"
         skipped=1
@@ -178,13 +194,27 @@ for name in "${kernels[@]}"; do
         took=$(printf '%d.%02d' $((took / 100)) $((took % 100)))
         head -c $((kilobytes * 1024)) "$build/$name/output"
         result=$(judge "$status" "$name")
+        mapfile -t checks < <(each_check "$build/$name/output")
     fi
     case $result in FAIL*) failed=1 ;; esac
-    table+=("$(printf '%-18s %8s  %s' "$name" "$took" "$result")")
+    # shellcheck disable=SC2059 # the widths are computed
+    table+=("$(printf "$row" "$format" "$name" "${checks[@]}" "$took" "$result")")
 done
 
-printf '\n%-18s %8s  %s\n' kernel seconds result
+echo
+# shellcheck disable=SC2059
+printf "$row" format kernel "${columns[@]}" seconds result
 printf '%s\n' "${table[@]}"
+if [ $# -eq 0 ]; then
+    echo
+    for format in $(sed -n 's/^extern const struct pt_format \(.*\);/\1/p' "$here/../../include/pagetable/format.h" |
+        tr -d , | sed 's/PT_ONLY_FORMAT//'); do
+        if ! awk -v format="$format" '$3 == format { found = 1 } END { exit !found }' <<< "$all" && ! why_not "$format"; then
+            echo "$format: neither a kernel, nor a reason why there is none" # stands in one of the lists above
+            failed=1
+        fi
+    done
+fi
 if [ $failed -ne 0 ]; then
     exit 1
 elif [ $skipped -ne 0 ]; then

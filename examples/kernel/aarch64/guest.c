@@ -24,7 +24,7 @@ const bool machine_has_asids = true; /* VMIDs */
 
 #define SCTLR_EL1_OFF UINT64_C(0x30d00800) /* RES1 bits: the guest's MMU and caches are off */
 
-#define HCR_DC (UINT64_C(1) << 12)             /* its memory is write-back then, or what the second stage says */
+#define HCR_DC (UINT64_C(1) << 12) /* its memory is write-back then, or what the second stage says */
 
 static const struct page_table *current; /* the table that VTTBR_EL2 has */
 
@@ -93,7 +93,7 @@ void guest_read(void), guest_write(void), guest_execute(void);
 #define EC_HVC 0x16u
 #define EC_INSTRUCTION_ABORT 0x20u
 #define EC_DATA_ABORT 0x24u
-#define IS_WRITE(esr) (((esr) >> 6 & 1) != 0)  /* WnR */
+#define IS_WRITE(esr) (((esr) >> 6 & 1) != 0)   /* WnR */
 #define IS_IN_WALK(esr) (((esr) >> 7 & 1) != 0) /* S1PTW: the guest's own table */
 
 /* The fault status code: what is wrong with the entry of which level. D24, ESR_ELx, ISS of a data abort, DFSC. */

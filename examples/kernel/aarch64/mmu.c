@@ -13,7 +13,7 @@
 #define MACHINE_FORMAT pt_aarch64
 #endif
 
-static struct pt_format format; /* MACHINE_FORMAT, as far as this CPU can do it */
+static struct pt_format format;           /* MACHINE_FORMAT, as far as this CPU can do it */
 static const struct page_table *roots[2]; /* of the lower and the upper half */
 
 const struct pt_format *const machine_format = &format;

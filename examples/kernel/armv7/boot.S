@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU enters in SVC mode, ARM state, with the MMU and the caches off. No trap is asked for: each ends the run. */
+/* QEMU enters in SVC mode, ARM state, with the MMU and the caches off; exception vectors. */
 
     .section .text.boot, "ax"
     .global start
@@ -15,29 +15,47 @@ start:
     ldr     r0, =vectors
     mcr     p15, 0, r0, c12, c0, 0  // VBAR
     isb
-    b       kernel_main
-
-    .macro unexpected number
-    b       trap_\number
-    .endm
+    b       kernel_main             // does not return
 
     .text
     .balign 32
 vectors:
-    unexpected 0
-    unexpected 1
-    unexpected 2
-    unexpected 3
-    unexpected 4
-    unexpected 5
-    unexpected 6
-    unexpected 7
+    b       trap_0
+    b       trap_1
+    b       trap_2
+    b       prefetch_abort
+    b       data_abort
+    b       trap_5
+    b       trap_6
+    b       trap_7
+
+    /*
+     * A fault in machine_access: note the address, and go on at trap_resume with r12 = 1. The mode has an lr and an sp
+     * of its own; of the others only r12 is used, which machine_access does not.
+     */
+    .macro abort number, register   // \register: c0 is DFAR, c2 IFAR
+    ldr     r12, =trap_resume
+    ldr     lr, [r12]
+    cmp     lr, #0
+    beq     trap_\number
+    mrc     p15, 0, r12, c6, c0, \register
+    ldr     sp, =trap_vaddr
+    str     r12, [sp]
+    mov     r12, #1
+    movs    pc, lr                  // with SPSR back in CPSR
+    .endm
+
+prefetch_abort:
+    abort   3, 2
+data_abort:
+    abort   4, 0
 
     .irp number, 0, 1, 2, 3, 4, 5, 6, 7
 trap_\number:
+    mov     r1, lr
     cps     #0x13                   // SVC, whose stack there is
     mov     r0, #\number
-    b       kernel_trap
+    b       trap_unexpected
     .endr
 
     .section .bss

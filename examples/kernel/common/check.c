@@ -94,7 +94,7 @@ void drop_tlb(void)
 
 pt_paddr frame_new(struct kernel *kernel, uint64_t mark)
 {
-    pt_paddr frame = pt_frame_pool_alloc(&kernel->pool, kernel_frames(span(0)), span(0));
+    pt_paddr frame = pt_frame_pool_alloc(&kernel->pool, kernel_frames(span(0)), (size_t)span(0));
 
     if (frame == PT_NO_FRAME)
         check(false, "the frame pool is empty");

@@ -67,12 +67,6 @@ extern const bool machine_has_asids;
 extern const bool machine_tracks_access;
 
 /*
- * The handler's flush_tlb. Only where the library does not invalidate itself, which is with nested tables of x86; other
- * machines leave it out.
- */
-__attribute__((weak)) void machine_flush_tlb(void *ctx, const struct pt_flush *flush);
-
-/*
  * Back to what was before machine_enable_mmu: MMU off, or the boot table. When it returns, neither
  * registers nor TLB hold anything of the tables.
  */
@@ -107,8 +101,21 @@ extern const bool machine_remap_invalidates;
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr);
 extern const bool machine_translate_reads;
 
-/* The same of a write; only of machines that can tell without writing. */
-__attribute__((weak)) bool machine_translate_write(pt_vaddr vaddr);
+/* ---- What a machine may leave out ---------------------------------------------------------------- */
+
+/*
+ * The handler's flush_tlb. Only where the library does not invalidate itself, which is with nested tables of x86.
+ */
+void machine_flush_tlb(void *ctx, const struct pt_flush *flush) __attribute__((weak));
+
+/* Checks that the library's helper, which asks the CPU what it has, finds what this one is known to have. */
+void machine_check_detect(void) __attribute__((weak));
+
+/* Whether the hardware's walk lets the kernel write at vaddr, without writing. */
+bool machine_translate_write(pt_vaddr vaddr) __attribute__((weak));
+
+/* Whether the hardware's walk lets code at the lowest privilege read (or write) at vaddr. */
+bool machine_user_may(enum access access, pt_vaddr vaddr) __attribute__((weak));
 
 /* ---- What the kernel offers to the machine ------------------------------------------------------ */
 

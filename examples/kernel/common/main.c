@@ -41,6 +41,15 @@ static void show_address_space(const struct page_table *table)
     pt_dump(table, console_write_line, NULL);
 }
 
+static void check_detect(struct kernel *of)
+{
+    (void)of;
+    if (machine_check_detect != NULL)
+        machine_check_detect();
+    else
+        note("the library has no helper that finds out what this CPU has");
+}
+
 static void check_pages(struct kernel *of)
 {
     check_alias(of);
@@ -64,9 +73,9 @@ static const struct {
     const char *name;
     void (*run)(struct kernel *kernel);
 } checks[] = {
-    {"linear", check_linear_map},   {"page", check_pages},      {"region", check_region},   {"holes", check_holes},
-    {"flush", check_flush},         {"reshape", check_reshape}, {"records", check_records}, {"asid", check_asid},
-    {"random", check_random_pages}, {"destroy", check_destroy},
+    {"detect", check_detect}, {"linear", check_linear_map},   {"page", check_pages},      {"region", check_region},
+    {"holes", check_holes},   {"flush", check_flush},         {"reshape", check_reshape}, {"records", check_records},
+    {"asid", check_asid},     {"random", check_random_pages}, {"destroy", check_destroy},
 };
 
 /* The lines in brackets are for run.sh: a check that is begun and not ended has failed. */

@@ -51,9 +51,9 @@ void kernel_set_up_memory(struct kernel *kernel)
     const struct machine_region *ram = &machine_regions[0];
     pt_paddr first = kernel_physical(kernel_end);
 
-    pt_frame_pool_init(&kernel->pool, first, kernel_end, ram->paddr + ram->size - first);
+    pt_frame_pool_init(&kernel->pool, first, kernel_end, (size_t)(ram->paddr + ram->size - first));
     kernel->tagged_size = PT_16M;
-    kernel->tagged = pt_frame_pool_alloc(&kernel->pool, kernel_frames(kernel->tagged_size), PT_32M);
+    kernel->tagged = pt_frame_pool_alloc(&kernel->pool, kernel_frames(kernel->tagged_size), (size_t)PT_32M);
     if (kernel->tagged == PT_NO_FRAME)
         kernel_panic("end of memory", 0, 0, first);
     tag_memory(kernel->tagged, kernel->tagged_size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * QEMU's "virt" machine. Built once for each format: -DMACHINE_FORMAT=pt_sv48 -DMACHINE_NAME="riscv64-sv48"; with
+ * QEMU's "virt" machine, of 32 and 64 bits. Built once for each format: -DMACHINE_FORMAT=pt_sv48; with
  * -DMACHINE_SVNAPOT, a copy of it with what a hart with Svnapot and Svpbmt has more. With -DMACHINE_GUEST the format is
  * that of a second stage: the kernel runs as a hypervisor, without translation, and accesses memory as its guest would,
  * a guest without tables of its own (HLV, HLVX, HSV).
@@ -8,7 +8,7 @@
 #include "console.h"
 #include "kernel.h"
 
-#include <pagetable/hw/riscv64.h>
+#include <pagetable/hw.h>
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -62,19 +62,30 @@ _Noreturn void machine_exit(bool passed)
         __asm__ volatile("wfi");
 }
 
+#if __riscv_xlen == 64
+static const struct pt_format *widest; /* while nothing is translated */
+
+/* QEMU is told to make a hart that has no wider format than this kernel's. */
+void machine_check_detect(void)
+{
+    check(widest == &MACHINE_FORMAT, "while nothing is translated, the hart is found to have up to %s",
+          widest ? widest->name : "no translation");
+    if (!kernel_is_hypervisor())
+        check(pt_riscv_detect(NULL) == &MACHINE_FORMAT, "... and now the one in use");
+}
+#endif
+
 /* boot.S, before kernel_main */
 void machine_set_up(void);
 
 void machine_set_up(void)
 {
-    static _Alignas(4096) unsigned char frame[4096];
-    const struct pt_format *widest;
-
     format = MACHINE_FORMAT;
+#if __riscv_xlen == 64
+    static _Alignas(4096) unsigned char frame[4096];
+
     widest = kernel_is_hypervisor() ? pt_riscv_detect_guest() : pt_riscv_detect(frame);
-    print("this hart has up to %s\n", widest ? widest->name : "no translation");
-    if (!widest || widest->levels < format.levels)
-        kernel_panic("format, the hart does not have it", 0, 0, 0);
+#endif
 #ifdef MACHINE_SVNAPOT
     format.page_sizes |= PT_64K;
     format.group_bits[0] = 4;
@@ -90,9 +101,15 @@ void machine_set_up(void)
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 
 /* Only machine mode, boot.S, can write menvcfg. Under firmware it is SBI's FWFT that turns ADUE on. */
-static void set_menvcfg(uint64_t menvcfg)
+static void set_menvcfg(const struct pt_format *of)
 {
-    register uint64_t value __asm__("a0") = menvcfg;
+#if __riscv_xlen == 64
+    uintptr_t menvcfg = (of->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0) |
+                        (of->features & PT_FEATURE_SVPBMT ? PT_RISCV_MENVCFG_PBMTE : 0);
+#else
+    uintptr_t menvcfg = of->tracks_access ? PT_RISCV_MENVCFGH_ADUE : 0;
+#endif
+    register uintptr_t value __asm__("a0") = menvcfg;
 
     __asm__ volatile("ecall" : "+r"(value) : : "t0", "t1", "memory");
     if (value != menvcfg)
@@ -101,11 +118,10 @@ static void set_menvcfg(uint64_t menvcfg)
 
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
-    uint64_t satp, hgatp;
+    uintptr_t satp, hgatp;
 
     (void)upper; /* one root for both halves */
-    set_menvcfg((lower->format->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0) |
-                (lower->format->features & PT_FEATURE_SVPBMT ? PT_RISCV_MENVCFG_PBMTE : 0));
+    set_menvcfg(lower->format);
     if (kernel_is_hypervisor()) {
         __asm__ volatile("csrw " VSATP ", zero" : : : "memory");
         pt_hw_load_guest_root(lower);
@@ -122,7 +138,7 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
 
 void machine_load_root(const struct page_table *lower)
 {
-    uint64_t asid = lower->asid == PT_NO_ASID ? 0 : lower->asid;
+    uint32_t asid = lower->asid == PT_NO_ASID ? 0 : lower->asid;
 
     /* Not pt_hw_load_root, which forgets everything. */
     if (kernel_is_hypervisor())
@@ -151,27 +167,32 @@ void machine_disable_mmu(void)
 #define CAUSE_STORE_GUEST_PAGE_FAULT 23
 
 /* boot.S */
-int probe_read(pt_vaddr vaddr, uint64_t *value);
-int probe_write(pt_vaddr vaddr, uint64_t value);
-int probe_execute(pt_vaddr vaddr);
-int probe_guest_read(pt_vaddr vaddr, uint64_t *value);
-int probe_guest_write(pt_vaddr vaddr, uint64_t value);
-int probe_guest_execute(pt_vaddr vaddr);
+int probe_read(uintptr_t vaddr, uint64_t *value);
+int probe_write(uintptr_t vaddr, const uint64_t *value);
+int probe_execute(uintptr_t vaddr);
+#ifdef MACHINE_GUEST
+int probe_guest_read(uintptr_t vaddr, uint64_t *value);
+int probe_guest_write(uintptr_t vaddr, const uint64_t *value);
+int probe_guest_execute(uintptr_t vaddr);
+#define PROBE(access) probe_guest_##access
+#else
+#define PROBE(access) probe_##access
+#endif
 
 void machine_trap(void); /* what boot.S calls */
 
-uint64_t probe_resume; /* set by the probes in boot.S */
+uintptr_t probe_resume; /* set by the probes in boot.S */
 static pt_vaddr probe_fault;
 
 void machine_trap(void)
 {
-    uint64_t cause, pc, vaddr;
+    uintptr_t cause, pc, vaddr;
 
     __asm__ volatile("csrr %0, scause" : "=r"(cause));
     __asm__ volatile("csrr %0, sepc" : "=r"(pc));
     __asm__ volatile("csrr %0, stval" : "=r"(vaddr));
     if (kernel_is_hypervisor() && (cause == CAUSE_LOAD_GUEST_PAGE_FAULT || cause == CAUSE_STORE_GUEST_PAGE_FAULT)) {
-        uint64_t guest_page; /* in which the guest's physical address is: the same here */
+        uintptr_t guest_page; /* in which the guest's physical address is: the same here */
 
         __asm__ volatile("csrr %0, " HTVAL : "=r"(guest_page));
         if (probe_resume == 0 || guest_page != vaddr >> 2)
@@ -185,15 +206,14 @@ void machine_trap(void)
 
 struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
 {
-    bool guest = kernel_is_hypervisor();
     int faulted;
 
     if (access == ACCESS_READ)
-        faulted = guest ? probe_guest_read(vaddr, value) : probe_read(vaddr, value);
+        faulted = PROBE(read)((uintptr_t)vaddr, value);
     else if (access == ACCESS_WRITE)
-        faulted = guest ? probe_guest_write(vaddr, *value) : probe_write(vaddr, *value);
+        faulted = PROBE(write)((uintptr_t)vaddr, value);
     else
-        faulted = guest ? probe_guest_execute(vaddr) : probe_execute(vaddr);
+        faulted = PROBE(execute)((uintptr_t)vaddr);
     return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
 }
 
@@ -207,7 +227,7 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     int faulted;
 
     __asm__ volatile("csrs sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory"); /* user pages count, too */
-    faulted = kernel_is_hypervisor() ? probe_guest_read(vaddr, paddr) : probe_read(vaddr, paddr);
+    faulted = PROBE(read)((uintptr_t)vaddr, paddr);
     __asm__ volatile("csrc sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory");
     return faulted == 0;
 }

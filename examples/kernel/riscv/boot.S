@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RISC-V, 64 bits: from reset in machine mode to kernel_main() in supervisor mode, the traps, and the
+ * RISC-V, 32 and 64 bits: from reset in machine mode to kernel_main() in supervisor mode, the traps, and the
  * accesses that may fault. There is no firmware below: the kernel is what runs first.
  */
+
+#if __riscv_xlen == 64
+#define STORE sd
+#define LOAD ld
+#define SIZE 8 /* of a register */
+#else
+#define STORE sw
+#define LOAD lw
+#define SIZE 4
+#define menvcfg 0x31a /* menvcfgh, which has the upper half's bits */
+#endif
 
 #define MSTATUS_MPP_MASK (3 << 11)
 #define MSTATUS_MPP_S (1 << 11)
@@ -26,8 +37,8 @@ boot_start:
     la t0, bss_start
     la t1, bss_end
 1:
-    sd zero, (t0)
-    addi t0, t0, 8
+    STORE zero, (t0)
+    addi t0, t0, SIZE
     bltu t0, t1, 1b
 
     la t0, machine_mode_trap
@@ -70,7 +81,7 @@ park:
     j park
 
     .balign 4
-machine_mode_trap: /* what is meant to come here asks for menvcfg = a0, and gets back what it is then */
+machine_mode_trap: /* what is meant to come here asks for menvcfg (32 bits: menvcfgh) = a0, and gets back what it is then */
     csrr t0, mcause
     li t1, CAUSE_ECALL_S
     bne t0, t1, 1f
@@ -91,41 +102,41 @@ machine_mode_trap: /* what is meant to come here asks for menvcfg = a0, and gets
     /* Save what a C function may change, on the stack in use; machine_trap may change where it returns to. */
     .balign 4
 trap_entry:
-    addi sp, sp, -128
-    sd ra, 0(sp)
-    sd t0, 8(sp)
-    sd t1, 16(sp)
-    sd t2, 24(sp)
-    sd a0, 32(sp)
-    sd a1, 40(sp)
-    sd a2, 48(sp)
-    sd a3, 56(sp)
-    sd a4, 64(sp)
-    sd a5, 72(sp)
-    sd a6, 80(sp)
-    sd a7, 88(sp)
-    sd t3, 96(sp)
-    sd t4, 104(sp)
-    sd t5, 112(sp)
-    sd t6, 120(sp)
+    addi sp, sp, -16 * SIZE
+    STORE ra, 0 * SIZE(sp)
+    STORE t0, 1 * SIZE(sp)
+    STORE t1, 2 * SIZE(sp)
+    STORE t2, 3 * SIZE(sp)
+    STORE a0, 4 * SIZE(sp)
+    STORE a1, 5 * SIZE(sp)
+    STORE a2, 6 * SIZE(sp)
+    STORE a3, 7 * SIZE(sp)
+    STORE a4, 8 * SIZE(sp)
+    STORE a5, 9 * SIZE(sp)
+    STORE a6, 10 * SIZE(sp)
+    STORE a7, 11 * SIZE(sp)
+    STORE t3, 12 * SIZE(sp)
+    STORE t4, 13 * SIZE(sp)
+    STORE t5, 14 * SIZE(sp)
+    STORE t6, 15 * SIZE(sp)
     call machine_trap
-    ld ra, 0(sp)
-    ld t0, 8(sp)
-    ld t1, 16(sp)
-    ld t2, 24(sp)
-    ld a0, 32(sp)
-    ld a1, 40(sp)
-    ld a2, 48(sp)
-    ld a3, 56(sp)
-    ld a4, 64(sp)
-    ld a5, 72(sp)
-    ld a6, 80(sp)
-    ld a7, 88(sp)
-    ld t3, 96(sp)
-    ld t4, 104(sp)
-    ld t5, 112(sp)
-    ld t6, 120(sp)
-    addi sp, sp, 128
+    LOAD ra, 0 * SIZE(sp)
+    LOAD t0, 1 * SIZE(sp)
+    LOAD t1, 2 * SIZE(sp)
+    LOAD t2, 3 * SIZE(sp)
+    LOAD a0, 4 * SIZE(sp)
+    LOAD a1, 5 * SIZE(sp)
+    LOAD a2, 6 * SIZE(sp)
+    LOAD a3, 7 * SIZE(sp)
+    LOAD a4, 8 * SIZE(sp)
+    LOAD a5, 9 * SIZE(sp)
+    LOAD a6, 10 * SIZE(sp)
+    LOAD a7, 11 * SIZE(sp)
+    LOAD t3, 12 * SIZE(sp)
+    LOAD t4, 13 * SIZE(sp)
+    LOAD t5, 14 * SIZE(sp)
+    LOAD t6, 15 * SIZE(sp)
+    addi sp, sp, 16 * SIZE
     sret
 
 /* ---- Accesses that may fault --------------------------------------------------------------------- */
@@ -138,7 +149,7 @@ trap_entry:
     mv t2, ra
     la t0, 1f
     la t1, probe_resume
-    sd t0, (t1)
+    STORE t0, (t1)
     .endm
 
     .macro probe_end
@@ -148,33 +159,43 @@ trap_entry:
     li a0, 1
 2:
     la t1, probe_resume
-    sd zero, (t1)
+    STORE zero, (t1)
     jr t2
     .endm
 
     .text
-/* int probe_read(pt_vaddr vaddr, uint64_t *value) */
+/* int probe_read(uintptr_t vaddr, uint64_t *value) */
     .globl probe_read
 probe_read:
     probe_begin
-    ld t0, (a0)
-    sd t0, (a1)
+    LOAD t0, (a0)
+#if SIZE == 4
+    LOAD t1, 4(a0)
+    STORE t1, 4(a1)
+#endif
+    STORE t0, (a1)
     probe_end
 
-/* int probe_write(pt_vaddr vaddr, uint64_t value) */
+/* int probe_write(uintptr_t vaddr, const uint64_t *value) */
     .globl probe_write
 probe_write:
     probe_begin
-    sd a1, (a0)
+    LOAD t0, (a1)
+    STORE t0, (a0)
+#if SIZE == 4
+    LOAD t0, 4(a1)
+    STORE t0, 4(a0)
+#endif
     probe_end
 
-/* int probe_execute(pt_vaddr vaddr) */
+/* int probe_execute(uintptr_t vaddr) */
     .globl probe_execute
 probe_execute:
     probe_begin
     jalr ra, (a0)
     probe_end
 
+#if SIZE == 8
 /*
  * The same of a guest, by the instructions of the hypervisor extension, as its assembler would write them. An
  * executable page is not called: HLVX asks for the right alone.
@@ -189,6 +210,7 @@ probe_guest_read:
     .globl probe_guest_write
 probe_guest_write:
     probe_begin
+    ld a1, (a1)
     .insn r 0x73, 4, 0x37, x0, a0, a1 /* hsv.d a1, (a0) */
     probe_end
 
@@ -197,5 +219,6 @@ probe_guest_execute:
     probe_begin
     .insn r 0x73, 4, 0x34, t0, a0, x3 /* hlvx.wu t0, (a0) */
     probe_end
+#endif
 
     .section .note.GNU-stack, "", @progbits

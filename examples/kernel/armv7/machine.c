@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's "virt" machine with a Cortex-A15: TTBR0 translates all addresses. */
+#include <pagetable/hw.h>
+
+#include "machine.h"
+
+#define RAM UINT64_C(0x40000000)
+#define RAM_SIZE (UINT64_C(256) << 20)
+#define PL011 UINT64_C(0x09000000)
+
+const char machine_name[] = MACHINE_NAME;
+const struct pt_format *const machine_format = &MACHINE_FORMAT;
+const uintptr_t machine_linear_offset = 0;
+
+const struct machine_region machine_regions[] = {
+    {"RAM", RAM, RAM_SIZE, PT_READ | PT_WRITE},
+    {"serial line", PL011, PT_4K, PT_READ | PT_WRITE | PT_DEVICE},
+    {0},
+};
+
+const bool machine_shows_no_execute = true;
+const bool machine_guards_user_pages = false; /* there is no PAN */
+const bool machine_remap_invalidates = true;  /* another output address asks for break-before-make */
+const bool machine_translate_reads = false;
+const bool machine_has_asids = true;
+const bool machine_tracks_access = false;
+
+/* ---- Serial line and exit ------------------------------------------------------------------------ */
+
+void machine_put_char(char c)
+{
+    volatile uint32_t *data = (volatile uint32_t *)(uintptr_t)PL011;
+    volatile uint32_t *flags = (volatile uint32_t *)(uintptr_t)(PL011 + 0x18);
+
+    while ((*flags & 1u << 5) != 0) /* transmit FIFO full */
+        ;
+    *data = (unsigned char)c;
+}
+
+/* Semihosting, SYS_EXIT_EXTENDED: the emulator ends with this status. */
+_Noreturn void machine_exit(bool passed)
+{
+    const uint32_t block[2] = {0x20026 /* ADP_Stopped_ApplicationExit */, passed ? 0 : 1};
+    register uint32_t operation __asm__("r0") = 0x20;
+    register const uint32_t *parameters __asm__("r1") = block;
+
+    for (;;)
+        __asm__ volatile("svc #0x123456" : "+r"(operation) : "r"(parameters) : "memory");
+}
+
+/* ---- The MMU ------------------------------------------------------------------------------------- */
+
+void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
+{
+    uint32_t sctlr;
+
+    (void)upper; /* one root for all addresses */
+    PT_ARMV7_WRITE(PT_ARMV7_DACR_REGISTER, PT_ARMV7_DACR);
+    PT_ARMV7_WRITE(PT_ARMV7_TTBCR, 0);
+    PT_ARMV7_WRITE(PT_ARMV7_CONTEXTIDR, 0);
+    pt_hw_load_root(lower);
+    pt_hw_invalidate_all();
+    pt_hw_invalidate_end();
+    PT_ARMV7_READ(PT_ARMV7_SCTLR, sctlr);
+    sctlr = (sctlr | PT_ARMV7_SCTLR_ON) & ~(PT_ARMV7_SCTLR_WXN | PT_ARMV7_SCTLR_TRE | PT_ARMV7_SCTLR_AFE);
+    PT_ARMV7_WRITE(PT_ARMV7_SCTLR, sctlr);
+    __asm__ volatile("isb" : : : "memory");
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    pt_hw_load_root(lower);
+}
+
+void machine_disable_mmu(void)
+{
+    uint32_t sctlr;
+
+    PT_ARMV7_READ(PT_ARMV7_SCTLR, sctlr);
+    PT_ARMV7_WRITE(PT_ARMV7_SCTLR, sctlr & ~PT_ARMV7_SCTLR_ON);
+    __asm__ volatile("isb" : : : "memory");
+    PT_ARMV7_WRITE(PT_ARMV7_TTBR0, 0);
+    pt_hw_invalidate_all();
+    pt_hw_invalidate_end();
+}
+
+/*
+ * The walk by the CPU's own instructions (B3.12.27 of DDI 0406C); n says for whom: ATS1CPR, CPW, CUR, CUW, in this
+ * order. What they found is in PAR, where bit 0 is a fault.
+ */
+#define TRANSLATE(n, vaddr, par)                                                                                       \
+    do {                                                                                                               \
+        PT_ARMV7_WRITE("p15, 0, %0, c7, c8, " #n, (uint32_t)(vaddr));                                                  \
+        __asm__ volatile("isb" : : : "memory");                                                                        \
+        PT_ARMV7_READ("p15, 0, %0, c7, c4, 0", par);                                                                   \
+    } while (0)
+
+bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
+{
+    uint32_t par, offset;
+
+    TRANSLATE(0, vaddr, par);
+    if ((par & 1) != 0)
+        return false;
+    offset = (par & 2) != 0 ? PT_16M - 1 : PT_4K - 1; /* SS: a supersection, of which there are the upper bits only */
+    *paddr = (par & ~offset) | ((uint32_t)vaddr & offset);
+    return true;
+}
+
+bool machine_user_may(enum access access, pt_vaddr vaddr)
+{
+    uint32_t par;
+
+    if (access == ACCESS_READ)
+        TRANSLATE(2, vaddr, par);
+    else
+        TRANSLATE(3, vaddr, par);
+    return (par & 1) == 0;
+}
+
+/* ---- Accesses ------------------------------------------------------------------------------------ */
+
+/* Shared with boot.S: where a fault goes on, 0 when none is expected; and the address it was at. */
+uint32_t trap_resume;
+uint32_t trap_vaddr;
+_Noreturn void trap_unexpected(uint32_t vector, uint32_t pc);
+
+_Noreturn void trap_unexpected(uint32_t vector, uint32_t pc)
+{
+    uint32_t address;
+
+    PT_ARMV7_READ("p15, 0, %0, c6, c0, 0", address); /* DFAR */
+    kernel_panic("exception", vector, pc, address);
+}
+
+/* One instruction that may fault. boot.S sets r12 to 1 if it does. */
+#define TRY(instruction)                                                                                               \
+    __asm__ volatile("adr r12, 1f\n\t"                                                                                 \
+                     "str r12, [%[resume]]\n\t"                                                                        \
+                     "mov r12, #0\n\t" instruction "\n"                                                                \
+                     "1:\n\t"                                                                                          \
+                     "mov %[faulted], r12\n\t"                                                                         \
+                     "mov r12, #0\n\t"                                                                                 \
+                     "str r12, [%[resume]]"                                                                            \
+                     : [faulted] "=&r"(faulted), [value] "+&r"(loaded)                                                 \
+                     : [vaddr] "r"((uint32_t)vaddr), [resume] "r"(&trap_resume)                                        \
+                     : "r12", "lr", "cc", "memory")
+
+struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    uint64_t loaded = 0;
+    uint32_t faulted = 0;
+
+    switch (access) {
+    case ACCESS_READ:
+        TRY("ldrd %[value], %H[value], [%[vaddr]]");
+        if (faulted == 0)
+            *value = loaded;
+        break;
+    case ACCESS_WRITE:
+        loaded = *value;
+        TRY("strd %[value], %H[value], [%[vaddr]]");
+        break;
+    case ACCESS_EXECUTE:
+        TRY("blx %[vaddr]"); /* a fault resumes at 1 as well: lr is not needed for that */
+        break;
+    }
+    return (struct access_result){faulted != 0, faulted != 0 ? trap_vaddr : 0};
+}
+
+const uint32_t machine_return_instruction = 0xe12fff1e; /* bx lr */
+
+/* Enough where the caches are one for the CPU; others must first clean the lines that were written (DCCMVAU). */
+void machine_sync_instructions(void)
+{
+    PT_ARMV7_WRITE("p15, 0, %0, c7, c1, 0", 0); /* ICIALLUIS */
+    __asm__ volatile("dsb ish\n\tisb" : : : "memory");
+}
