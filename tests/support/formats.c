@@ -259,34 +259,34 @@ static const struct format_facts facts[] = {
      .memory_indices = 8,
      .entry_pa_bits = 48,
      .can_track_access = true},
-    {.name = "pt_sv39", .entry_pa_bits = 56, .can_track_access = true},
-    {.name = "pt_sv48", .entry_pa_bits = 56, .can_track_access = true},
-    {.name = "pt_sv57", .entry_pa_bits = 56, .can_track_access = true},
+    {.name = "pt_sv39", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "pt_sv48", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "pt_sv57", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
     {.name = "test_sv39_svpbmt",
      .has_memory_types = true,
      .memory_indices = 3,
      .entry_pa_bits = 56,
-     .can_track_access = true},
+     .can_track_access = true, .number_at_bit_10 = true},
     {.name = "test_sv39_svnapot",
      .has_memory_types = true,
      .memory_indices = 3,
      .entry_pa_bits = 56,
-     .can_track_access = true},
+     .can_track_access = true, .number_at_bit_10 = true},
     {.name = "test_sv39_c9xx",
      .has_memory_types = true,
      .memory_indices = 16,
      .entry_pa_bits = 56,
-     .can_track_access = true},
-    {.name = "pt_sv32", .entry_bytes = 4, .entry_pa_bits = 34, .can_track_access = true},
-    {.name = "pt_sv39x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
-    {.name = "pt_sv48x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
-    {.name = "pt_sv57x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true},
+     .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "pt_sv32", .entry_bytes = 4, .entry_pa_bits = 34, .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "pt_sv39x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "pt_sv48x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "pt_sv57x4", .always_user = true, .never_global = true, .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
     {.name = "pt_sv32x4",
      .entry_bytes = 4,
      .always_user = true,
      .never_global = true,
      .entry_pa_bits = 34,
-     .can_track_access = true},
+     .can_track_access = true, .number_at_bit_10 = true},
     {.name = "pt_armv7_short",
      .entry_bytes = 4,
      .execute_implies_read = true,
@@ -451,9 +451,21 @@ size_t format_entries(const struct pt_format *format)
 
 size_t format_shared_entries(const struct pt_format *format)
 {
-    size_t entries = format_root_entries(format);
+    return (size_t)(format_copy_unit(format) / format_entry_size(format, 0));
+}
 
-    return entries > PT_ROOT_SLOTS ? entries / PT_ROOT_SLOTS : 1;
+size_t format_shared_tables(const struct pt_format *format)
+{
+    size_t entries = format_shared_entries(format), beside = format_tables_in_frame(format);
+
+    return (entries + beside - 1) / beside;
+}
+
+pt_paddr format_table_paddr(const struct pt_format *format, uint64_t entry)
+{
+    if (format_facts(format)->number_at_bit_10)
+        return (entry & UINT64_C(0x003ffffffffffc00)) << 2;
+    return entry & UINT64_C(0x0000fffffffff000);
 }
 
 unsigned format_entry_bytes(const struct pt_format *format)

@@ -116,6 +116,7 @@ struct format_facts {
     uint8_t memory_indices;    /* how many indices a memory type can have */
     uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
     bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
+    bool number_at_bit_10;     /* an entry holds a frame number from bit 10 on, not an address (RISC-V) */
     bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */
 };
 
@@ -153,12 +154,15 @@ uint64_t format_smaller(const struct pt_format *format, uint64_t page_size);
 /** Entries of the root and of every other table. */
 size_t format_root_entries(const struct pt_format *format);
 size_t format_entries(const struct pt_format *format);
-/** How many root entries pt_copy_from takes at least. */
+/** How many root entries pt_copy_from takes at least, and how many allocations their tables are. */
 size_t format_shared_entries(const struct pt_format *format);
+size_t format_shared_tables(const struct pt_format *format);
 /** Bytes of an entry. */
 unsigned format_entry_bytes(const struct pt_format *format);
 /** Frames that every table but the root takes. */
 size_t format_table_frames(const struct pt_format *format);
+/** The frame of the table that an entry leads to, as far as the simulated memory reaches. */
+pt_paddr format_table_paddr(const struct pt_format *format, uint64_t entry);
 /** How many tables of neighbouring root entries share a frame; 1: each has its own. */
 size_t format_tables_in_frame(const struct pt_format *format);
 

@@ -61,17 +61,33 @@ static inline struct slot slot_after(struct slot slot, size_t n)
     return (struct slot){(char *)slot.at + n * slot.bytes, slot.bytes};
 }
 
+/** The first slot of the allocation that begins with this frame of the memory, and how many it has. */
+static inline struct slot slots_of_frame(const struct fixture *f, size_t frame, size_t *count)
+{
+    unsigned bytes = format_entry_bytes(f->format);
+
+    *count = f->memory->frame[frame].run * (size_t)PT_FRAME_SIZE / bytes;
+    return (struct slot){f->memory->bytes + frame * (size_t)PT_FRAME_SIZE, bytes};
+}
+
+/** The frame in which the table is that the entry would lead to, if it is one that is out; else memory->frames. */
+static inline size_t frame_below(const struct fixture *f, uint64_t entry)
+{
+    pt_paddr paddr = format_table_paddr(f->format, entry);
+
+    return memory_is_taken(f->memory, paddr) ? (size_t)((paddr - f->memory->base) / PT_FRAME_SIZE) : f->memory->frames;
+}
+
 /** The slot of that entry: one table of the fixture's memory holds its bits at its index, and only one may. */
 static inline struct slot slot_of(const struct fixture *f, const struct pt_visit *visit)
 {
-    unsigned bytes = format_entry_bytes(f->format);
-    struct slot found = {NULL, bytes};
+    struct slot found = {NULL, format_entry_bytes(f->format)};
 
     for (size_t i = 0; i < f->memory->frames; i++) {
-        struct slot slot = slot_after((struct slot){f->memory->bytes + i * (size_t)PT_FRAME_SIZE, bytes}, visit->index);
+        size_t count;
+        struct slot slot = slot_after(slots_of_frame(f, i, &count), visit->index);
 
-        if (!f->memory->frame[i].taken || visit->index >= f->memory->frame[i].run * (size_t)PT_FRAME_SIZE / bytes ||
-            slot_get(slot) != visit->bits)
+        if (visit->index >= count || slot_get(slot) != visit->bits)
             continue;
         if (found.at)
             fail_msg("two tables hold 0x%" PRIx64 " at index %u", visit->bits, visit->index);

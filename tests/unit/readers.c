@@ -6,6 +6,7 @@
  */
 #include "formats.h"
 #include "memory.h"
+#include "slot.h"
 #include "test.h"
 
 #define PADDR fixture_paddr /* a multiple of every page size in use, and not in the simulated memory */
@@ -54,35 +55,21 @@ static bool is_same(const struct answer *a, const struct answer *b)
                                                              a->mapping.flags == b->mapping.flags));
 }
 
-static uint64_t *entries_of(const struct memory *memory, size_t frame)
-{
-    return (uint64_t *)(void *)(memory->bytes + frame * (size_t)PT_FRAME_SIZE);
-}
-
-/* The physical address in a raw entry: RISC-V's frame number begins at bit 10, all others keep it in place. */
-static size_t frame_in(const struct memory *memory, uint64_t bits)
-{
-    const pt_paddr candidates[] = {bits & UINT64_C(0x0000fffffffff000), (bits & UINT64_C(0x003ffffffffffc00)) << 2};
-
-    for (size_t i = 0; i < TESTS_COUNT(candidates); i++)
-        if (memory_is_taken(memory, candidates[i]))
-            return (size_t)((candidates[i] - memory->base) / PT_FRAME_SIZE);
-    return memory->frames;
-}
-
 /* A table that the MMU can reach is one that nobody has threaded onto a list. */
 static void look_at_tables(const struct watch *watch, size_t frame, unsigned level)
 {
     const struct memory *memory = watch->fixture->memory;
-    const uint64_t *entries = entries_of(memory, frame);
-    size_t count = (size_t)PT_FRAME_SIZE / sizeof(*entries);
+    size_t count;
+    struct slot slot = slots_of_frame(watch->fixture, frame, &count);
+    uint64_t first = slot_get(slot);
 
-    if (watch->was_there[frame] && entries[0] != 0 && entries[0] != watch->first[frame])
-        fail_msg("a table of level %u is in use, and its first entry is 0x%" PRIx64, level, entries[0]);
+    if (watch->was_there[frame] && first != 0 && first != watch->first[frame])
+        fail_msg("a table of level %u is in use, and its first entry is 0x%" PRIx64, level, first);
     if (level + 1u >= watch->fixture->format->levels)
         return;
-    for (size_t i = 0; i < count; i++) {
-        size_t below = entries[i] ? frame_in(memory, entries[i]) : memory->frames;
+    for (size_t i = 0; i < count; i++, slot = slot_after(slot, 1)) {
+        uint64_t entry = slot_get(slot);
+        size_t below = entry ? frame_below(watch->fixture, entry) : memory->frames;
 
         if (below < memory->frames)
             look_at_tables(watch, below, level + 1);
@@ -131,7 +118,7 @@ static void watch_add(struct watch *watch, pt_vaddr vaddr)
 /* Pages at the beginning, at the end, and about the border of the first two tables of [vaddr, vaddr + size). */
 static void watch_region(struct watch *watch, pt_vaddr vaddr, uint64_t size)
 {
-    const uint64_t table = format_entry_size(watch->fixture->format, watch->fixture->format->levels - 2u);
+    const uint64_t table = format_leaf_table(watch->fixture->format);
     const uint64_t page = format_smallest(watch->fixture->format);
 
     watch_add(watch, vaddr);
@@ -159,8 +146,10 @@ static void watch_now(struct watch *watch)
     for (size_t i = 0; i < watch->count; i++)
         watch->before[i] = ask(watch, i);
     for (size_t i = 0; i < memory->frames; i++) {
+        size_t count;
+
         watch->was_there[i] = memory->frame[i].taken;
-        watch->first[i] = memory->frame[i].taken ? entries_of(memory, i)[0] : 0;
+        watch->first[i] = memory->frame[i].taken ? slot_get(slots_of_frame(watch->fixture, i, &count)) : 0;
     }
     memory->on_translate = on_translate;
     memory->on_translate_arg = watch;
@@ -188,14 +177,20 @@ static void watch_end(struct watch *watch)
     free(watch);
 }
 
+/* What can be copied by itself, and how many of them there are, up to a few. */
 static uint64_t unit(const struct fixture *fixture)
 {
-    return format_entry_size(fixture->format, 0);
+    return format_copy_unit(fixture->format);
+}
+
+static unsigned few_units(const struct fixture *fixture, unsigned few)
+{
+    return format_copy_units(fixture->format) > few ? few : (unsigned)format_copy_units(fixture->format) - 1;
 }
 
 static uint64_t leaf_table(const struct fixture *fixture)
 {
-    return format_entry_size(fixture->format, fixture->format->levels - 2u);
+    return format_leaf_table(fixture->format);
 }
 
 static uint64_t small(const struct fixture *fixture)
@@ -221,16 +216,17 @@ static void a_new_mapping_appears_finished(void **state)
 static void a_mapping_beside_others_does_not_disturb_them(void **state)
 {
     struct fixture *fixture = *state;
+    const pt_vaddr vaddr = format_place(fixture->format, 1), far = format_place(fixture->format, 4);
     struct watch *watch = watch_begin(fixture);
 
-    assert_ok(pt_map(&fixture->table, unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    watch_add(watch, unit(fixture));
-    watch_add(watch, unit(fixture) + leaf_table(fixture));
-    watch_add(watch, 2 * unit(fixture));
+    assert_ok(pt_map(&fixture->table, vaddr, PADDR, small(fixture), RW, &fixture->flush));
+    watch_add(watch, vaddr);
+    watch_add(watch, vaddr + leaf_table(fixture));
+    watch_add(watch, far);
     watch_now(watch);
-    assert_ok(pt_map(&fixture->table, unit(fixture) + leaf_table(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    assert_ok(pt_map(&fixture->table, 2 * unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
-    assert_status(pt_map_region(&fixture->table, unit(fixture) + small(fixture), PADDR, 2 * leaf_table(fixture),
+    assert_ok(pt_map(&fixture->table, vaddr + leaf_table(fixture), PADDR, small(fixture), RW, &fixture->flush));
+    assert_ok(pt_map(&fixture->table, far, PADDR, small(fixture), RW, &fixture->flush));
+    assert_status(pt_map_region(&fixture->table, vaddr + small(fixture), PADDR, 2 * leaf_table(fixture),
                                 PT_READ, PT_ALLOW_HUGE, &fixture->flush),
                   PT_ALREADY_MAPPED);
     watch_end(watch);
@@ -257,7 +253,8 @@ static void a_huge_page_takes_the_place_of_empty_tables_at_once(void **state)
         assert_ok(pt_map(&fixture->table, first, PADDR, size, RW, &fixture->flush));
         watch_end(watch);
         pt_flush(&fixture->flush);
-        assert_ok(pt_unmap_region(&fixture->table, 0, 4 * unit(fixture), PT_SKIP_HOLES, &fixture->flush));
+        assert_ok(pt_unmap_region(&fixture->table, 0, format_lower_last(fixture->format) + 1, PT_SKIP_HOLES,
+                                  &fixture->flush));
         pt_flush(&fixture->flush);
     }
 }
@@ -342,6 +339,7 @@ static void what_is_copied_appears_at_once(void **state)
 {
     struct fixture *fixture = *state;
     struct watch *watch = watch_begin(fixture);
+    const unsigned units = few_units(fixture, 3); /* but the first */
     struct page_table source;
     struct pt_flush flush;
 
@@ -351,11 +349,11 @@ static void what_is_copied_appears_at_once(void **state)
     assert_ok(pt_map(&fixture->table, unit(fixture), PADDR, small(fixture), RW, &fixture->flush));
     assert_ok(pt_unmap(&fixture->table, unit(fixture), NULL, &fixture->flush));
     pt_flush(&fixture->flush);
-    for (unsigned i = 1; i < 4; i++)
+    for (unsigned i = 1; i <= units; i++)
         watch_region(watch, i * unit(fixture), small(fixture));
     watch->keeps_first = true;
     watch_now(watch);
-    assert_ok(pt_copy_from(&fixture->table, &source, unit(fixture), 3 * unit(fixture), &fixture->flush));
+    assert_ok(pt_copy_from(&fixture->table, &source, unit(fixture), units * unit(fixture), &fixture->flush));
     watch_end(watch);
     assert_mapped(&fixture->table, unit(fixture), PADDR, small(fixture), RW);
     pt_flush(&flush);
@@ -368,16 +366,17 @@ static void what_a_source_is_given_is_empty(void **state)
 {
     struct fixture *fixture = *state;
     struct watch *watch = watch_begin(fixture);
+    const unsigned units = few_units(fixture, 2); /* but the first */
     struct page_table copy;
     struct pt_flush flush;
 
     assert_ok(pt_create(&copy, fixture->format, &fixture->memory->handler, fixture->memory));
     pt_flush_init(&flush, &copy);
-    for (unsigned i = 1; i < 3; i++)
+    for (unsigned i = 1; i <= units; i++)
         watch_region(watch, i * unit(fixture), unit(fixture));
     watch->keeps_first = true;
     watch_now(watch);
-    assert_ok(pt_copy_from(&copy, &fixture->table, unit(fixture), 2 * unit(fixture), &flush));
+    assert_ok(pt_copy_from(&copy, &fixture->table, unit(fixture), units * unit(fixture), &flush));
     watch_end(watch);
     pt_flush(&flush);
     pt_destroy(&copy);
@@ -386,15 +385,15 @@ static void what_a_source_is_given_is_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_EACH_FORMAT(a_new_mapping_appears_finished),
-        TESTS_OF_EACH_FORMAT(a_mapping_beside_others_does_not_disturb_them),
-        TESTS_OF_EACH_FORMAT(a_huge_page_takes_the_place_of_empty_tables_at_once),
-        TESTS_OF_EACH_FORMAT(what_is_unmapped_disappears_and_its_tables_with_it),
-        TESTS_OF_EACH_FORMAT(a_table_that_stays_is_not_retired_in_passing),
-        TESTS_OF_EACH_FORMAT(protecting_passes_through_nothing_else),
-        TESTS_OF_EACH_FORMAT(remapping_passes_through_nothing_else),
-        TESTS_OF_EACH_FORMAT(what_is_copied_appears_at_once),
-        TESTS_OF_EACH_FORMAT(what_a_source_is_given_is_empty),
+        TESTS_OF_ALL_FORMATS(a_new_mapping_appears_finished),
+        TESTS_OF_ALL_FORMATS(a_mapping_beside_others_does_not_disturb_them),
+        TESTS_OF_ALL_FORMATS(a_huge_page_takes_the_place_of_empty_tables_at_once),
+        TESTS_OF_ALL_FORMATS(what_is_unmapped_disappears_and_its_tables_with_it),
+        TESTS_OF_ALL_FORMATS(a_table_that_stays_is_not_retired_in_passing),
+        TESTS_OF_ALL_FORMATS(protecting_passes_through_nothing_else),
+        TESTS_OF_ALL_FORMATS(remapping_passes_through_nothing_else),
+        TESTS_OF_ALL_FORMATS(what_is_copied_appears_at_once),
+        TESTS_OF_ALL_FORMATS(what_a_source_is_given_is_empty),
     };
 
     return cmocka_run_group_tests_name("readers", tests, NULL, NULL);
