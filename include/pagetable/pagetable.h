@@ -31,14 +31,27 @@ struct pt_root_slots {
     uint32_t bits[PT_ROOT_SLOTS / 32];
 };
 
+/** What every call needs of the format, worked out once by pt_create. */
+struct pt_measures {
+    uint64_t canonical_bias;            /**< vaddr is canonical if (vaddr + canonical_bias) >> canonical_bits is 0 */
+    uint64_t translated;                /**< the bits of an address that are translated */
+    uint64_t not_in_paddr;              /**< the bits that no physical address has */
+    uint64_t not_in_table, not_in_leaf; /**< all but the format's table_bits, all but its leaf_bits */
+    uint8_t canonical_bits;
+};
+
 /** A page table. Owned by the caller; read the fields if you like, change none. */
 struct page_table {
     const struct pt_format *format;
     const struct pt_handler *handler;
     void *ctx;
     pt_paddr root;
+    struct pt_measures measures;
+    pt_vaddr latest_vaddr;         /**< where a single page was changed last, and the table of the last level there, */
+    pt_paddr latest_table;         /**< or PT_NO_FRAME: its neighbours need no way down */
     uint32_t asid;                 /**< or PT_NO_ASID */
     bool has_lent;                 /**< other tables use parts of it, under ASIDs of their own */
+    bool has_borrowed;             /**< it uses parts of other tables */
     struct pt_root_slots borrowed; /**< pt_copy_from took these: never changed or freed through this table */
     struct pt_root_slots lent;     /**< pt_copy_from gave the table there: it stays until pt_destroy */
     struct pt_root_slots upper;    /**< PT_EITHER_HALF: the latest mapping was in the upper half; for pt_walk */

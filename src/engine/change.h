@@ -365,7 +365,7 @@ static inline void protect_runs(const struct tree *tree, const struct page_table
     }
 }
 
-static inline void commit_change(const struct tree *tree, const struct page_table *pt, const struct change *change,
+static inline void commit_change(const struct tree *tree, struct page_table *pt, const struct change *change,
                                  const struct change_plan *plan, struct reserve *reserve, struct pt_flush *flush)
 {
     if (plan->cuts) {
@@ -375,6 +375,7 @@ static inline void commit_change(const struct tree *tree, const struct page_tabl
     if (change->protect) {
         protect_runs(tree, pt, change->first, change->last, change->flags, plan->global, flush);
     } else {
+        forget_latest(pt);
         unmap_runs(tree, pt, change->first, change->last, plan->global, flush);
         prune_path(tree, pt, change->first, flush);
         prune_path(tree, pt, change->last, flush);

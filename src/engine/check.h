@@ -17,12 +17,7 @@ PT_INLINE bool options_exist(unsigned options)
 
 PT_INLINE bool vaddr_is_canonical(const struct tree *tree, pt_vaddr vaddr)
 {
-    unsigned unused = 64u - format_of(tree)->va_bits;
-    uint64_t above = vaddr >> format_of(tree)->va_bits;
-
-    if (format_of(tree)->address_space == PT_SIGN_EXTENDED)
-        return (pt_vaddr)((int64_t)(vaddr << unused) >> unused) == vaddr;
-    return above == 0 || (format_of(tree)->address_space == PT_EITHER_HALF && above == ~UINT64_C(0) >> (64 - unused));
+    return (vaddr + measures_of(tree).canonical_bias) >> measures_of(tree).canonical_bits == 0;
 }
 
 /* [vaddr, last] is canonical and lies in one half. */
@@ -35,9 +30,9 @@ PT_INLINE bool region_is_canonical(const struct tree *tree, pt_vaddr vaddr, pt_v
 /* [paddr, paddr + size) lies in the physical address space. */
 PT_INLINE bool paddr_fits(const struct tree *tree, pt_paddr paddr, uint64_t size)
 {
-    pt_paddr highest = ~UINT64_C(0) >> (64 - format_of(tree)->pa_bits);
+    pt_paddr last = paddr + (size - 1);
 
-    return paddr <= highest && size - 1 <= highest - paddr;
+    return last >= paddr && (last & measures_of(tree).not_in_paddr) == 0;
 }
 
 PT_INLINE bool is_aligned(uint64_t value, uint64_t size)

@@ -9,14 +9,16 @@
 static inline enum pt_status engine_make_root(struct page_table *pt, const struct pt_format *format,
                                               const struct pt_handler *handler, void *ctx)
 {
-    struct tree tree = tree_make(format, handler, ctx);
+    struct tree tree = tree_make(format, &pt->measures, handler, ctx);
     pt_paddr root;
 
     if (format != format_of(&tree) || !format_is_sound(&tree))
         return PT_BAD_FORMAT;
 
+    pt->measures = measures_make(format);
     pt->handler = handler;
     pt->asid = PT_NO_ASID;
+    forget_latest(pt);
     pt->ctx = ctx;
     root = alloc_table(&tree, pt, 0);
     if (root == PT_NO_FRAME) {

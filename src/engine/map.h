@@ -310,6 +310,7 @@ static inline void commit_map(const struct tree *tree, struct page_table *pt, co
     uint64_t smallest = UINT64_MAX;
     bool tables_linked = false;
 
+    forget_latest(pt);
     settle(flush, request->first, request->last);
     for (pt_vaddr vaddr = request->first;;) {
         struct map_step step = step_at(tree, request, vaddr);
@@ -357,24 +358,40 @@ PT_INLINE enum pt_status check_page(const struct tree *tree, pt_vaddr vaddr, pt_
         return PT_BAD_SIZE;
     if (!is_aligned(vaddr | paddr, page_size))
         return PT_NOT_ALIGNED;
-    if (!vaddr_is_canonical(tree, vaddr) || !paddr_fits(tree, paddr, page_size))
+    if (!vaddr_is_canonical(tree, vaddr) || ((paddr | (page_size - 1)) & measures_of(tree).not_in_paddr) != 0)
         return PT_BAD_ADDRESS;
     return PT_OK;
 }
 
-/* Put a page into a free entry of a table that is there; false if it is not as simple as that. */
-PT_INLINE bool map_into_free_entry(const struct tree *tree, struct page_table *pt, struct page_sort sort,
-                                   pt_vaddr vaddr, pt_paddr paddr, pt_flags flags, struct pt_flush *flush)
+/*
+ * Put `count` pages of the smallest size into a table that is there, where nothing is; false if it is not as simple as
+ * that. The arguments are good. Of linear trees only.
+ */
+PT_INLINE bool map_into_table(const struct tree *tree, struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr,
+                              size_t count, pt_flags flags, struct pt_flush *flush)
 {
-    struct place at = descend_inline(tree, pt->root, vaddr, sort.level);
-    struct shape shape = shape_of(tree, sort);
+    struct page_sort sort = {last_level(tree), 0};
     uint64_t size = level_size(tree, sort.level);
+    pt_entry any = 0, attributes;
+    struct place at;
 
-    if (at.level != sort.level || at.entry != 0 || sort.group != 0 || is_borrowed(tree, pt, vaddr))
+    if (PT_UNLIKELY(!find_latest(tree, pt, vaddr, &at))) {
+        at = descend_inline(tree, pt->root, vaddr, sort.level);
+        if (at.level != sort.level || is_borrowed(tree, pt, vaddr))
+            return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        any |= load_entry(at.table, at.index + i);
+    if (PT_UNLIKELY(any != 0))
         return false;
-    settle(flush, vaddr, vaddr + (size - 1));
-    store_entry(at.table, at.index, attributes_of(tree, flags, sort) ^ encoding.address(format_of(tree), paddr, shape));
-    owe_new_mapping(tree, flush, vaddr, size, size, flags & PT_GLOBAL, false);
+
+    remember_latest(tree, pt, &at, vaddr);
+    settle(flush, vaddr, vaddr + (count * size - 1));
+    attributes = attributes_of(tree, flags, sort);
+    for (size_t i = 0; i < count; i++)
+        store_entry(at.table, at.index + i,
+                    attributes ^ encoding.address(format_of(tree), paddr + i * size, shape_of(tree, sort)));
+    owe_new_mapping(tree, flush, vaddr, count * size, size, flags & PT_GLOBAL, false);
     note_half(tree, pt, vaddr, vaddr);
     return true;
 }
@@ -389,8 +406,6 @@ PT_OUTLINE enum pt_status map_page(struct page_table *pt, pt_vaddr vaddr, pt_pad
     if (status != PT_OK)
         return status;
     request.smallest = sort_of_size(&tree, page_size);
-    if (map_into_free_entry(&tree, pt, request.smallest, vaddr, paddr, flags, flush))
-        return PT_OK;
     return map_request_in_steps(pt, &request, flush);
 }
 
@@ -399,11 +414,10 @@ static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, p
                                         pt_flags flags, struct pt_flush *flush)
 {
     struct tree tree = linear_tree_of(pt);
-    struct page_sort smallest = {last_level(&tree), 0};
 
     if (is_linear(pt) && PT_LIKELY(page_size == smallest_page(&tree)) &&
         PT_LIKELY(check_page(&tree, vaddr, paddr, smallest_page(&tree), flags) == PT_OK) &&
-        PT_LIKELY(map_into_free_entry(&tree, pt, smallest, vaddr, paddr, flags, flush)))
+        PT_LIKELY(map_into_table(&tree, pt, vaddr, paddr, 1, flags, flush)))
         return PT_OK;
     return map_page(pt, vaddr, paddr, page_size, flags, flush);
 }
@@ -426,6 +440,20 @@ static inline enum pt_status check_map_region(const struct tree *tree, pt_vaddr 
     return status;
 }
 
+/* A region that begins and ends in one table of the last level, and allows only pages of the smallest size. */
+PT_INLINE bool map_short_region(struct page_table *pt, const struct map_request *request, struct pt_flush *flush)
+{
+    struct tree tree = linear_tree_of(pt);
+    unsigned level = last_level(&tree);
+    uint64_t size = request->last - request->first + 1;
+
+    if ((request->first ^ request->last) >> level_shift(&tree, level - 1) != 0 ||
+        (request->huge && (group_bits(&tree, level) != 0 || size == level_size(&tree, level - 1))))
+        return false;
+    return map_into_table(&tree, pt, request->first, request->paddr, (size_t)(size >> page_shift(&tree)),
+                          request->flags, flush);
+}
+
 static inline enum pt_status engine_map_region(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,
                                                pt_flags flags, unsigned options, struct pt_flush *flush)
 {
@@ -439,6 +467,8 @@ static inline enum pt_status engine_map_region(struct page_table *pt, pt_vaddr v
     if (status != PT_OK)
         return status;
     request_region(&tree, &request, size, options);
+    if (is_linear(pt) && map_short_region(pt, &request, flush))
+        return PT_OK;
     return map_request_in_steps(pt, &request, flush);
 }
 

@@ -92,6 +92,7 @@ static inline enum pt_status engine_prune(struct page_table *pt, pt_vaddr vaddr,
     if (status != PT_OK)
         return status;
 
+    forget_latest(pt);
     for (unsigned level = last_level(&tree); level-- > 0;) {
         struct place at;
 

@@ -49,7 +49,7 @@ static inline void retire_unhooked(const struct tree *tree, struct pt_flush *flu
 
 static inline void engine_free_retired(struct pt_flush *flush)
 {
-    struct tree tree = tree_make(flush->format, flush->handler, flush->ctx);
+    struct tree tree = tree_make(flush->format, NULL, flush->handler, flush->ctx);
 
     while (flush->retired != PT_NO_FRAME) {
         pt_paddr table = flush->retired;
@@ -89,6 +89,8 @@ static inline pt_paddr subtree_next(const struct tree *tree, struct subtree *bel
             pt_entry entry = load_entry(table, below->next[level]++);
 
             if (entry_kind(tree, entry, level) == ENTRY_TABLE) {
+                if (level + 1 == last_level(tree))
+                    return table_paddr(tree, entry);
                 below->level = level + 1;
                 below->tables[level + 1] = table_paddr(tree, entry);
                 below->next[level + 1] = 0;

@@ -9,15 +9,18 @@
 struct tree {
     const struct pt_format *runtime_format; /* see format_of */
     unsigned runtime_last_level;
+    const struct pt_measures *runtime_measures;
     void *(*phys_to_virt)(void *ctx, pt_paddr paddr);
     uintptr_t linear_offset;
     void *ctx;
 };
 
-PT_INLINE struct tree tree_make(const struct pt_format *format, const struct pt_handler *handler, void *ctx)
+PT_INLINE struct tree tree_make(const struct pt_format *format, const struct pt_measures *measures,
+                                const struct pt_handler *handler, void *ctx)
 {
     return (struct tree){
         .runtime_format = format,
+        .runtime_measures = measures,
         .runtime_last_level = format->levels - 1u,
         .phys_to_virt = handler->phys_to_virt,
         .linear_offset = handler->linear_offset,
@@ -27,7 +30,7 @@ PT_INLINE struct tree tree_make(const struct pt_format *format, const struct pt_
 
 PT_INLINE struct tree tree_of(const struct page_table *pt)
 {
-    return tree_make(pt->format, pt->handler, pt->ctx);
+    return tree_make(pt->format, &pt->measures, pt->handler, pt->ctx);
 }
 
 /*
@@ -60,6 +63,33 @@ PT_INLINE const struct pt_format *format_of(const struct tree *tree)
     return &PT_ONLY_FORMAT;
 #else
     return tree->runtime_format;
+#endif
+}
+
+/*
+ * Canonical are the lowest 2^canonical_bits of the addresses that are canonical_bias higher, for these are the lower
+ * and the upper half in one piece.
+ */
+PT_INLINE struct pt_measures measures_make(const struct pt_format *format)
+{
+    bool extended = format->address_space == PT_SIGN_EXTENDED, either = format->address_space == PT_EITHER_HALF;
+
+    return (struct pt_measures){
+        .canonical_bias = extended || either ? UINT64_C(1) << (format->va_bits - extended) : 0,
+        .canonical_bits = (uint8_t)(format->va_bits + either),
+        .translated = ~(UINT64_MAX << format->va_bits),
+        .not_in_paddr = format->pa_bits < 64 ? UINT64_MAX << format->pa_bits : 0,
+        .not_in_table = ~format->table_bits,
+        .not_in_leaf = ~format->leaf_bits,
+    };
+}
+
+PT_INLINE struct pt_measures measures_of(const struct tree *tree)
+{
+#ifdef PT_ONLY_FORMAT
+    return measures_make(format_of(tree));
+#else
+    return *tree->runtime_measures;
 #endif
 }
 
@@ -171,6 +201,8 @@ PT_INLINE size_t level_entries(const struct tree *tree, unsigned level)
 
 PT_INLINE size_t index_of(const struct tree *tree, pt_vaddr vaddr, unsigned level)
 {
+    if (level == 0)
+        return (size_t)((vaddr & measures_of(tree).translated) >> level_shift(tree, 0));
     return (size_t)(vaddr >> level_shift(tree, level)) & (level_entries(tree, level) - 1);
 }
 
@@ -372,7 +404,7 @@ PT_INLINE pt_entry table_entry(const struct tree *tree, pt_paddr table, unsigned
 
 PT_INLINE pt_paddr table_paddr(const struct tree *tree, pt_entry entry)
 {
-    return encoding.table_paddr(format_of(tree), entry) & ~format_of(tree)->table_bits;
+    return encoding.table_paddr(format_of(tree), entry) & measures_of(tree).not_in_table;
 }
 
 PT_INLINE void *table_of(const struct tree *tree, pt_entry entry)
@@ -406,7 +438,7 @@ PT_INLINE pt_entry reshaped_attributes(const struct tree *tree, pt_entry leaf, s
 /* The address in a leaf: what its entry translates to, or where its page begins. */
 PT_INLINE pt_paddr address_in_leaf(const struct tree *tree, pt_entry leaf, unsigned level)
 {
-    return encoding.leaf_paddr(format_of(tree), leaf, level == last_level(tree)) & ~format_of(tree)->leaf_bits;
+    return encoding.leaf_paddr(format_of(tree), leaf, level == last_level(tree)) & measures_of(tree).not_in_leaf;
 }
 
 /* What this entry of a table translates to. */
@@ -421,12 +453,7 @@ PT_INLINE pt_paddr leaf_paddr(const struct tree *tree, pt_entry leaf, unsigned l
     return (paddr & ~(sort_size(tree, sort) - 1)) + index * level_size(tree, level);
 }
 
-/* With one format, the loop over its levels is laid out flat. */
-#ifdef PT_ONLY_FORMAT
-#define PT_UNROLL_LEVELS PT_UNROLL(6)
-#else
-#define PT_UNROLL_LEVELS
-#endif
+#define PT_UNROLL_LEVELS PT_UNROLL(5)
 
 /* ---- Finding ----------------------------------------------------------------------------------- */
 
@@ -482,23 +509,29 @@ PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, const struct pla
 
 /*
  * Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). Inlined where
- * the way down is most of the work.
+ * the way down is most of the work: laid out flat then, level by level from the last one up, so that all shifts are
+ * constants where the family's are.
  */
 PT_INLINE struct place descend_inline(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
 {
     struct place at = {.table = table_at(tree, root), .index = index_of(tree, vaddr, 0)};
-    unsigned shift = level_shift(tree, 0);
+    unsigned above = last_level(tree), lowest_above = last_level(tree) - lowest;
 
     PT_UNROLL_LEVELS
-    while (at.level < PT_MAX_LEVELS) {
+    for (unsigned above_last = PT_MAX_LEVELS - 1; above_last > 0; above_last--) {
+        if (above < above_last)
+            continue;
         at.entry = load_entry(at.table, at.index);
-        if (at.level == lowest || encoding.kind(format_of(tree), at.entry, false) != ENTRY_TABLE)
-            break;
+        if (above_last == lowest_above || encoding.kind(format_of(tree), at.entry, false) != ENTRY_TABLE)
+            goto found;
         at.table = table_of(tree, at.entry);
-        at.level++;
-        shift -= index_bits(tree);
-        at.index = (size_t)(vaddr >> shift) & (level_entries(tree, 1) - 1);
+        at.index = (size_t)(vaddr >> (page_shift(tree) + (above_last - 1) * index_bits(tree))) &
+                   (((size_t)1 << index_bits(tree)) - 1);
+        above = above_last - 1;
     }
+    at.entry = load_entry(at.table, at.index);
+found:
+    at.level = last_level(tree) - above;
     at.kind = entry_kind(tree, at.entry, at.level);
     if (at.kind == ENTRY_LEAF)
         at.group = leaf_sort(tree, at.entry, at.level).group;
@@ -519,7 +552,7 @@ static inline struct place descend(const struct tree *tree, pt_paddr root, pt_va
 /* Some of [first, last] is in a part that another table owns. */
 PT_INLINE bool region_is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last)
 {
-    for (size_t i = index_of(tree, first, 0); i <= index_of(tree, last, 0); i++)
+    for (size_t i = index_of(tree, first, 0); pt->has_borrowed && i <= index_of(tree, last, 0); i++)
         if (slot_is(tree, &pt->borrowed, i))
             return true;
     return false;
@@ -528,7 +561,42 @@ PT_INLINE bool region_is_borrowed(const struct tree *tree, const struct page_tab
 /* vaddr's entry is in a part that another table owns. */
 PT_INLINE bool is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr)
 {
-    return slot_is(tree, &pt->borrowed, index_of(tree, vaddr, 0));
+    return PT_UNLIKELY(pt->has_borrowed) && slot_is(tree, &pt->borrowed, index_of(tree, vaddr, 0));
+}
+
+/* ---- The latest table -------------------------------------------------------------------------- */
+
+/*
+ * Single pages come one beside the other: the table of the last level where the latest one was changed is remembered,
+ * and with it that its addresses are canonical and not borrowed. Forgotten by whatever may take tables out of the tree.
+ */
+PT_INLINE void forget_latest(struct page_table *pt)
+{
+    pt->latest_table = PT_NO_FRAME;
+}
+
+PT_INLINE void remember_latest(const struct tree *tree, struct page_table *pt, const struct place *at, pt_vaddr vaddr)
+{
+    if (at->level != last_level(tree))
+        return;
+    pt->latest_vaddr = vaddr;
+    pt->latest_table = (pt_paddr)((uintptr_t)at->table - tree->linear_offset);
+}
+
+/* The place of vaddr, if it is in the latest table. Of linear trees only: `remember_latest` knows no other. */
+PT_INLINE bool find_latest(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr, struct place *at)
+{
+    unsigned level = last_level(tree);
+
+    if ((pt->latest_vaddr ^ vaddr) >> level_shift(tree, level - 1) != 0 || pt->latest_table == PT_NO_FRAME)
+        return false;
+    at->table = table_at(tree, pt->latest_table);
+    at->index = index_of(tree, vaddr, level);
+    at->entry = load_entry(at->table, at->index);
+    at->level = level;
+    at->kind = entry_kind(tree, at->entry, level);
+    at->group = at->kind == ENTRY_LEAF ? leaf_sort(tree, at->entry, level).group : 0;
+    return true;
 }
 
 #endif

@@ -57,9 +57,9 @@ static bool x86_memory_index_is_sound(const struct pt_format *format)
 PT_INLINE enum entry_kind x86_kind(const struct pt_format *format, pt_entry entry, bool last_level)
 {
     (void)format;
-    if (entry & X86_P)
-        return last_level || (entry & X86_PS) ? ENTRY_LEAF : ENTRY_TABLE;
-    return entry & X86_NO_ACCESS ? ENTRY_LEAF : ENTRY_EMPTY;
+    if (!last_level && (entry & (X86_P | X86_PS)) == X86_P)
+        return ENTRY_TABLE;
+    return entry & (X86_P | X86_NO_ACCESS) ? ENTRY_LEAF : ENTRY_EMPTY;
 }
 
 PT_INLINE pt_entry x86_pat_bit(bool last_level)
@@ -72,14 +72,24 @@ PT_INLINE pt_entry x86_address_bits(bool last_level)
     return last_level ? X86_SMALL_ADDRESS : X86_HUGE_ADDRESS;
 }
 
+/* The bits of an index into the PAT. */
+PT_INLINE pt_entry x86_type_bits(unsigned index, bool last_level)
+{
+    return (pt_entry)(index & 3) << 3 | (index & 4 ? x86_pat_bit(last_level) : 0);
+}
+
+/* The index of the memory type. */
+PT_INLINE unsigned x86_memory_index(const struct pt_format *format, pt_flags flags)
+{
+    if (PT_LIKELY(!(flags & (PT_DEVICE | PT_UNCACHED))))
+        return format->memory_index.normal;
+    return flags & PT_DEVICE ? format->memory_index.device : format->memory_index.uncached;
+}
+
 PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags flags, struct shape shape)
 {
-    unsigned index = flags & PT_DEVICE     ? format->memory_index.device
-                     : flags & PT_UNCACHED ? format->memory_index.uncached
-                                           : format->memory_index.normal;
-    pt_entry entry = shape.last ? 0 : X86_PS;
+    pt_entry entry = (shape.last ? 0 : X86_PS) | x86_type_bits(x86_memory_index(format, flags), shape.last);
 
-    entry |= (index & 1 ? X86_PWT : 0) | (index & 2 ? X86_PCD : 0) | (index & 4 ? x86_pat_bit(shape.last) : 0);
     if (x86_is_second_stage(format))
         entry |= X86_US;
     else
@@ -89,12 +99,11 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
      * A page that is not present can still be read from the L1 cache speculatively (L1 Terminal Fault):
      * its address is stored inverted, where no memory is.
      */
-    if (!(flags & (PT_READ | PT_WRITE | PT_EXECUTE)))
+    if (PT_UNLIKELY(!(flags & (PT_READ | PT_WRITE | PT_EXECUTE))))
         return entry | X86_NO_ACCESS | X86_XD | x86_address_bits(shape.last);
 
-    entry |= X86_P;
-    entry |= flags & PT_WRITE ? X86_RW : 0;
-    if (!format->tracks_access) /* spare the CPU the writing */
+    entry |= X86_P | (flags & PT_WRITE); /* which is X86_RW */
+    if (!format->tracks_access)          /* spare the CPU the writing */
         entry |= X86_A | (flags & PT_WRITE ? X86_D : 0);
     if (!(flags & PT_EXECUTE) && (format->features & PT_FEATURE_NX))
         entry |= X86_XD;
@@ -103,17 +112,16 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
 
 PT_INLINE pt_flags x86_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
 {
-    unsigned index =
-        (entry & X86_PWT ? 1u : 0) | (entry & X86_PCD ? 2u : 0) | (entry & x86_pat_bit(last_level) ? 4u : 0);
-    pt_flags flags = 0;
+    const pt_entry type_bits = X86_PWT | X86_PCD | x86_pat_bit(last_level);
+    pt_flags flags = (pt_flags)(entry & (X86_P | X86_RW)); /* which are PT_READ and PT_WRITE */
 
-    if (entry & X86_P)
-        flags |= PT_READ | (entry & X86_RW ? PT_WRITE : 0) | (entry & X86_XD ? 0 : PT_EXECUTE);
+    if (PT_LIKELY(entry & X86_P))
+        flags |= entry & X86_XD ? 0 : PT_EXECUTE;
     flags |= entry & X86_US ? PT_USER : 0;
     flags |= entry & X86_G ? PT_GLOBAL : 0;
-    if (PT_UNLIKELY(index != format->memory_index.normal))
-        flags |= (index == format->memory_index.device ? PT_DEVICE : 0) |
-                 (index == format->memory_index.uncached ? PT_UNCACHED : 0);
+    if (PT_UNLIKELY((entry & type_bits) != 0 || format->memory_index.normal != 0))
+        flags |= ((entry & type_bits) == x86_type_bits(format->memory_index.device, last_level) ? PT_DEVICE : 0) |
+                 ((entry & type_bits) == x86_type_bits(format->memory_index.uncached, last_level) ? PT_UNCACHED : 0);
     if (format->tracks_access)
         flags |= (entry & X86_A ? PT_ACCESSED : 0) | (entry & (X86_D | X86_SAVED_DIRTY) ? PT_DIRTY : 0);
     return flags;

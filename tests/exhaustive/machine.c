@@ -247,8 +247,13 @@ void machine_build(const struct shape *shapes)
         size_t root = take_frame();
 
         build_table(&shapes[t], root, 0, 0);
-        tables[t] = (struct page_table){
-            .format = geometry.format, .handler = &machine_handler, .root = paddr_of(root), .asid = t + 1};
+        tables[t] = (struct page_table){.format = geometry.format,
+                                        .handler = &machine_handler,
+                                        .root = paddr_of(root),
+                                        .measures = geometry.measures,
+                                        .latest_table = PT_NO_FRAME,
+                                        .asid = t + 1,
+                                        .has_borrowed = shapes[t].borrowed != 0};
         slots_from(&tables[t].borrowed, shapes[t].borrowed);
         slots_from(&tables[t].lent, shapes[t].lent);
         slots_from(&tables[t].upper, shapes[t].upper);

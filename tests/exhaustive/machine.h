@@ -44,6 +44,7 @@ struct shape {
 
 struct geometry {
     const struct pt_format *format;
+    struct pt_measures measures; /* as pt_create has them */
     unsigned levels, root_entries, entries, pages, cells, tables;
     unsigned pages_of[MAX_LEVELS]; /* smallest pages in an entry */
     unsigned first_cell[MAX_LEVELS];
