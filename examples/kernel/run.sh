@@ -12,40 +12,41 @@ kilobytes=1024 # of output
 
 # A line for each: kernel, architecture, format, variant, QEMU's -cpu.
 all='
-x86_64              x86_64       pt_x86_64               -           max,la57=off
-x86_64-la57         x86_64       pt_x86_64_la57          LA57        max
-x86_32              x86_32       pt_x86_32               -           max,la57=off
-x86_32-pae          x86_32       pt_x86_pae              PAE         max,la57=off
-aarch64             aarch64      pt_aarch64              -           max
-aarch64-contiguous  aarch64      pt_aarch64              CONTIGUOUS  max
-aarch64-16k         aarch64      pt_aarch64_16k          -           max
-aarch64-64k         aarch64      pt_aarch64_64k          -           max
-aarch64-lpa2        aarch64      pt_aarch64_4k_52        -           max
-aarch64-64k-52      aarch64      pt_aarch64_64k_52       -           max
-aarch64-el2         aarch64      pt_aarch64_el2          EL2         max
-aarch64-stage2      aarch64      pt_aarch64_stage2       GUEST       max
-aarch64-stage2-16k  aarch64      pt_aarch64_stage2_16k   GUEST       max
-aarch64-stage2-64k  aarch64      pt_aarch64_stage2_64k   GUEST       max
-aarch64-stage2-52      aarch64   pt_aarch64_stage2       GUEST;WIDE  max
-aarch64-stage2-16k-52  aarch64   pt_aarch64_stage2_16k   GUEST;WIDE  max
-aarch64-stage2-64k-52  aarch64   pt_aarch64_stage2_64k   GUEST;WIDE  max
-aarch64-stage2-level-minus-1 aarch64 pt_aarch64_stage2   GUEST;WIDE;LEVEL_MINUS_1 max
-armv7               armv7        pt_armv7_short          -           cortex-a15
-riscv32-sv32        riscv32      pt_sv32                 -           rv32
-riscv64-sv39        riscv64      pt_sv39                 -           rv64,sv57=off,sv48=off
-riscv64-svnapot     riscv64      pt_sv39                 SVNAPOT     rv64,sv57=off,sv48=off,svnapot=on,svpbmt=on
-riscv64-sv48        riscv64      pt_sv48                 -           rv64,sv57=off
-riscv64-sv57        riscv64      pt_sv57                 -           rv64
-riscv64-sv39x4      riscv64      pt_sv39x4               GUEST       rv64,sv57=off,sv48=off
-riscv64-sv48x4      riscv64      pt_sv48x4               GUEST       rv64,sv57=off
-riscv64-sv57x4      riscv64      pt_sv57x4               GUEST       rv64
-loongarch64         loongarch64  pt_loongarch64          -           la464
-loongarch64-3level  loongarch64  pt_loongarch64_3level   3LEVEL      la464
+x86_64                 x86_64       pt_x86_64              -                  max,la57=off
+x86_64-la57            x86_64       pt_x86_64_la57         LA57               max
+x86_64-npt             x86_64       pt_npt_4level          GUEST              max,la57=off,phys-bits=52
+x86_64-npt-la57        x86_64       pt_npt_5level          GUEST;LA57         max,phys-bits=52
+x86_32                 x86_32       pt_x86_32              -                  max,la57=off
+x86_32-pae             x86_32       pt_x86_pae             PAE                max,la57=off
+aarch64                aarch64      pt_aarch64             -                  max
+aarch64-contiguous     aarch64      pt_aarch64             CONTIGUOUS         max
+aarch64-16k            aarch64      pt_aarch64_16k         -                  max
+aarch64-64k            aarch64      pt_aarch64_64k         -                  max
+aarch64-lpa2           aarch64      pt_aarch64_4k_52       -                  max
+aarch64-64k-52         aarch64      pt_aarch64_64k_52      -                  max
+aarch64-el2            aarch64      pt_aarch64_el2         EL2                max
+aarch64-stage2         aarch64      pt_aarch64_stage2      GUEST              max
+aarch64-stage2-16k     aarch64      pt_aarch64_stage2_16k  GUEST              max
+aarch64-stage2-64k     aarch64      pt_aarch64_stage2_64k  GUEST              max
+aarch64-stage2-52      aarch64      pt_aarch64_stage2      GUEST;WIDE         max
+aarch64-stage2-16k-52  aarch64      pt_aarch64_stage2_16k  GUEST;WIDE         max
+aarch64-stage2-64k-52  aarch64      pt_aarch64_stage2_64k  GUEST;WIDE         max
+aarch64-stage2-5level  aarch64      pt_aarch64_stage2      GUEST;WIDE;5LEVEL  max
+armv7                  armv7        pt_armv7_short         -                  cortex-a15
+riscv32-sv32           riscv32      pt_sv32                -                  rv32
+riscv64-sv39           riscv64      pt_sv39                -                  rv64,sv57=off,sv48=off
+riscv64-svnapot        riscv64      pt_sv39                SVNAPOT            rv64,sv57=off,sv48=off,svnapot=on,svpbmt=on
+riscv64-sv48           riscv64      pt_sv48                -                  rv64,sv57=off
+riscv64-sv57           riscv64      pt_sv57                -                  rv64
+riscv64-sv39x4         riscv64      pt_sv39x4              GUEST              rv64,sv57=off,sv48=off
+riscv64-sv48x4         riscv64      pt_sv48x4              GUEST              rv64,sv57=off
+riscv64-sv57x4         riscv64      pt_sv57x4              GUEST              rv64
+loongarch64            loongarch64  pt_loongarch64         -                  la464
+loongarch64-3level     loongarch64  pt_loongarch64_3level  3LEVEL             la464
 '
 
 # Formats without a kernel, and why.
 without='
-pt_npt_4level pt_npt_5level: a kernel would be a hypervisor with a guest; tests/golden compares entries
 pt_ept_4level pt_ept_5level: QEMU emulates no VMX
 pt_armv7_lpae: none yet
 pt_sv32x4: a guest reaches addresses above 4 GiB only by tables of its own

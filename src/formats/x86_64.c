@@ -39,6 +39,15 @@ static void x86_invalidate(const struct pt_flush *flush)
 #define X86_INVALIDATE NULL
 #endif
 
+/* A guest's physical addresses may be narrower than its nested tables: part of the root is not used then. */
+static bool x86_va_bits_are_sound(const struct pt_format *format)
+{
+    unsigned most = 12u + 9u * format->levels;
+
+    return format->va_bits == most ||
+           (x86_is_second_stage(format) && format->va_bits < most && format->va_bits > most - 9);
+}
+
 static bool x86_format_is_sound(const struct pt_format *format)
 {
     bool second_stage = x86_is_second_stage(format);
@@ -50,7 +59,7 @@ static bool x86_format_is_sound(const struct pt_format *format)
     if (X86_IS_PAE(format))
         return format->va_bits == 32 && format->address_space == PT_ZERO_EXTENDED && !second_stage &&
                !(format->page_sizes & ~(PT_4K | PT_2M));
-    return (levels == 4 || levels == 5) && format->va_bits == 12 + 9 * levels &&
+    return (levels == 4 || levels == 5) && x86_va_bits_are_sound(format) &&
            format->address_space == (second_stage ? PT_ZERO_EXTENDED : PT_SIGN_EXTENDED) &&
            !(format->page_sizes & ~(PT_4K | PT_2M | PT_1G));
 }

@@ -3,7 +3,7 @@
  * QEMU's "virt" machine with virtualization=on: the kernel runs at EL2 without translation, as a hypervisor, and its
  * accesses are those of a guest at EL1. The guest's own MMU is off: its virtual addresses are the physical ones that the
  * second stage translates. Built once for each format: -DMACHINE_FORMAT=pt_aarch64_stage2_16k; with -DMACHINE_WIDE a
- * copy with 52-bit addresses, with -DMACHINE_LEVEL_MINUS_1 one that has a level more in place of concatenated tables.
+ * copy with 52-bit addresses, with -DMACHINE_5LEVEL one that has a level more in place of concatenated tables.
  */
 #include <pagetable/hw.h>
 
@@ -36,7 +36,7 @@ void machine_set_up(void)
 #ifdef MACHINE_WIDE
     wanted = pt_aarch64_wide(wanted);
 #endif
-#ifdef MACHINE_LEVEL_MINUS_1
+#ifdef MACHINE_5LEVEL
     wanted.levels++; /* a root of 16 entries in place of 16 concatenated tables */
 #endif
     format = pt_aarch64_detect(wanted, mmfr0, mmfr1, READ_REGISTER("id_aa64mmfr2_el1"));

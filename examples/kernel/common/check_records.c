@@ -184,7 +184,7 @@ void check_records(struct kernel *kernel)
     must(pt_create(&table, &format, &kernel_handler, kernel), "pt_create");
     kernel_map_linear(&table);
     kernel_run_on(kernel, &table);
-    if (kernel_is_hypervisor())
+    if (!kernel_runs_in_table())
         note("the kernel does not run in its guest's table");
     else
         check(recorded(&table, code) == PT_ACCESSED &&

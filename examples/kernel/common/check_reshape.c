@@ -306,14 +306,14 @@ static void check_break_before_make(struct kernel *kernel)
     group("reshape: by break-before-make");
     format.bbm_level = 0;
     live_make(kernel, &live, &format, live_size());
-    if (kernel_is_hypervisor())
+    if (!kernel_runs_in_table())
         note("the kernel does not run in its guest's table: no page of it is in use");
     else
         check_in_use(kernel, &live);
     for (uint64_t sizes = larger_sizes(); sizes != 0; sizes &= sizes - 1)
         check_break(kernel, &live, sizes & (0 - sizes));
     live_end(kernel, &live);
-    if (!kernel_is_hypervisor())
+    if (kernel_runs_in_table())
         check_collapse_in_use(kernel, &format);
 }
 

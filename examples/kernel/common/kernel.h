@@ -58,6 +58,16 @@ static inline bool kernel_is_hypervisor(void)
     return (machine_format->features & PT_FEATURE_SECOND_STAGE) != 0;
 }
 
+/* Whether the kernel itself runs in the table: not as a hypervisor, except on x86, where it is its own guest. */
+static inline bool kernel_runs_in_table(void)
+{
+#if defined(__x86_64__)
+    return true;
+#else
+    return !kernel_is_hypervisor();
+#endif
+}
+
 /* Whether the table knows privileges and global pages. A second stage does not, nor does EL2 of AArch64. */
 static inline bool kernel_has_privileges(void)
 {

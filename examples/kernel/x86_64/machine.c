@@ -1,67 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* A PC as QEMU emulates it. */
-#include "machine.h"
-
-#include <pagetable/hw/x86_64.h>
+#include "paging.h"
 
 #define MIB (UINT64_C(1) << 20)
 
 const char machine_name[] = MACHINE_NAME;
-#ifndef MACHINE_FORMAT
-#define MACHINE_FORMAT pt_x86_64
-#endif
-const struct pt_format *const machine_format = &MACHINE_FORMAT;
 const struct machine_region machine_regions[] = {
     {"RAM", 0, 256 * MIB, PT_READ | PT_WRITE}, {NULL, 0, 0, 0}, /* serial line and exit device are behind I/O ports */
 };
 const uintptr_t machine_linear_offset = 0;
 const uint32_t machine_return_instruction = 0xc3;
 const bool machine_shows_no_execute = true;
-const bool machine_guards_user_pages = true;
 const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
-const bool machine_has_asids = false; /* QEMU has no PCIDs */
 const bool machine_tracks_access = true;
-
-/* ---- The MMU ----------------------------------------------------------------------------------- */
-
-extern char boot_root[]; /* boot.S: the table that long mode was reached with */
-
-static void write_msr(uint32_t msr, uint64_t value)
-{
-    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
-}
-
-void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
-{
-    uint64_t cr4;
-
-    struct pt_format own = pt_x86_64_detect();
-
-    if (own.levels != lower->format->levels || own.page_sizes != lower->format->page_sizes ||
-        own.features != lower->format->features || own.pa_bits < 36 || own.pa_bits > lower->format->pa_bits)
-        kernel_panic("pt_x86_64_detect", own.levels, own.pa_bits, own.page_sizes);
-    (void)upper;                                 /* one root for both halves */
-    write_msr(PT_X86_64_MSR_PAT, PT_X86_64_PAT); /* as after reset; but who knows what ran before */
-    pt_hw_load_root(lower);
-
-    /* Global pages, and the kernel neither runs (SMEP) nor touches (SMAP) what is the user's. */
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    cr4 |= PT_X86_64_CR4_PGE | PT_X86_64_CR4_SMEP | PT_X86_64_CR4_SMAP;
-    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
-    pt_hw_invalidate_all(); /* what was global under another root is still there */
-}
-
-void machine_load_root(const struct page_table *lower)
-{
-    pt_hw_load_root(lower);
-}
-
-void machine_disable_mmu(void)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(boot_root) : "memory");
-    pt_hw_invalidate_all(); /* what was global is still there */
-}
 
 /* ---- Traps and accesses ------------------------------------------------------------------------ */
 
@@ -92,7 +44,8 @@ void machine_set_up(void);
 void machine_trap(struct trap_frame *frame);
 
 uint64_t probe_resume, probe_stack; /* set by the probes in boot.S */
-static pt_vaddr probe_fault;
+enum access probe_kind;
+pt_vaddr probe_fault;
 
 void machine_set_up(void)
 {
@@ -109,6 +62,7 @@ void machine_set_up(void)
                                (uint32_t)(entry >> 32), 0};
     }
     __asm__ volatile("lidt %0" : : "m"(pointer), "m"(idt));
+    paging_set_up();
 }
 
 void machine_trap(struct trap_frame *frame)
@@ -126,14 +80,16 @@ void machine_trap(struct trap_frame *frame)
 
 struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
 {
+    pt_vaddr address = paging_address(vaddr);
     int faulted;
 
+    probe_kind = access;
     if (access == ACCESS_READ)
-        faulted = probe_read(vaddr, value);
+        faulted = probe_read(address, value);
     else if (access == ACCESS_WRITE)
-        faulted = probe_write(vaddr, *value);
+        faulted = probe_write(address, *value);
     else
-        faulted = probe_execute(vaddr);
+        faulted = probe_execute(address);
     return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
 }
 
@@ -144,10 +100,10 @@ void machine_sync_instructions(void)
 
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 {
-    int faulted;
+    bool faulted;
 
     __asm__ volatile("stac" : : : "memory", "cc"); /* SMAP off: user pages count, too */
-    faulted = probe_read(vaddr, paddr);
+    faulted = machine_access(ACCESS_READ, vaddr, paddr).faulted;
     __asm__ volatile("clac" : : : "memory", "cc");
-    return faulted == 0;
+    return !faulted;
 }

@@ -248,9 +248,7 @@ static inline enum pt_aarch64_granule pt_aarch64_granule(const struct pt_format 
     unsigned second = id_aa64mmfr0 >> (shift == 12 ? 40 : shift == 14 ? 32 : 36) & 0xf;
 
     if ((format->features & PT_FEATURE_SECOND_STAGE) && second != 0)
-        return second == 1   ? PT_AARCH64_GRANULE_NONE
-               : second == 3 ? PT_AARCH64_GRANULE_52
-                             : PT_AARCH64_GRANULE_48;
+        return second == 1 ? PT_AARCH64_GRANULE_NONE : second == 3 ? PT_AARCH64_GRANULE_52 : PT_AARCH64_GRANULE_48;
     if (shift == 14)
         return (enum pt_aarch64_granule)(first < 2 ? first : 2);
     return first == 0                  ? PT_AARCH64_GRANULE_48

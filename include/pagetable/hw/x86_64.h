@@ -21,18 +21,48 @@ extern "C" {
 #define PT_X86_64_CR3_PCID UINT64_C(0xfff) /**< with CR4.PCIDE */
 
 /*
- * Nested paging (AMD): VMCB offset 0x90, bit 0 set, turns it on; nCR3, offset 0xb0, is the root and nothing else, for
- * the nested tables are walked as the host's CR0, CR4 and EFER say: LA57 gives 5 levels, NXE has to be set. The PAT is
- * the host's. An ASID there tags the guest's translations, nested ones included: to invalidate what a flush of such a
- * table owes, write 3 (this ASID) or 1 (all) to TLB_CONTROL, offset 0x5c, before the next VMRUN. INVLPGA takes a
- * guest's virtual address and is of no use for that. APM 15.16, 15.25.3.
+ * Nested paging (AMD): the nested tables are walked as the host's CR0, CR4 and EFER say: LA57 gives 5 levels, NXE has to
+ * be set. The PAT is the host's. The ASID of the VMCB tags the guest's translations, nested ones included. INVLPGA takes
+ * a guest's virtual address and is of no use for what a nested table's flush owes. APM vol. 2, 15.16, 15.25.3.
  *
  * The library invalidates nothing by itself for nested tables and EPT: the handler's flush_tlb has to. It is called with
  * guest-physical addresses, on one CPU; those that run the guest have to leave it first.
  */
+#define PT_X86_64_EFER_SVME (UINT64_C(1) << 12)
+
+/* Fields of the VMCB, in bytes from its start: appendix B. */
+#define PT_NPT_VMCB_ASID 0x058u        /**< 4 bytes, not 0 */
+#define PT_NPT_VMCB_TLB_CONTROL 0x05cu /**< 1 byte */
+#define PT_NPT_VMCB_NP_ENABLE 0x090u   /**< bit 0 turns nested paging on */
+#define PT_NPT_VMCB_NCR3 0x0b0u        /**< pt_npt_ncr3 */
+
+/* TLB_CONTROL: what the next VMRUN drops. 15.16.2. */
+#define PT_NPT_TLB_KEEP 0u
+#define PT_NPT_TLB_FLUSH_ALL 1u  /**< of all ASIDs, the host's included */
+#define PT_NPT_TLB_FLUSH_ASID 3u /**< of the VMCB's ASID; where CPUID has FlushByAsid */
+
+/** nCR3: the root and nothing else. */
 static inline uint64_t pt_npt_ncr3(const struct page_table *pt)
 {
     return pt_root(pt);
+}
+
+/** FlushByAsid, given edx of CPUID 8000_000Ah. */
+static inline bool pt_npt_can_flush_asid(uint32_t edx)
+{
+    return edx >> 6 & 1;
+}
+
+/**
+ * TLB_CONTROL for the next VMRUN of a guest whose table has the ASID `asid`, to pay what `flush` owes: there is no
+ * invalidation by guest-physical address. A flush of another ASID, or of none, drops everything.
+ */
+static inline uint8_t pt_npt_tlb_control(const struct pt_flush *flush, uint32_t asid, bool can_flush_asid)
+{
+    if (!flush->everything && flush->range_count == 0)
+        return PT_NPT_TLB_KEEP;
+    return can_flush_asid && flush->asid != PT_NO_ASID && flush->asid == asid ? PT_NPT_TLB_FLUSH_ASID
+                                                                              : PT_NPT_TLB_FLUSH_ALL;
 }
 
 /*
@@ -170,6 +200,41 @@ static inline struct pt_format pt_x86_64_detect(void)
         pt_hw_cpuid(UINT32_C(0x80000008), registers);
         format.pa_bits = registers[0] & 0xff;
     }
+    return format;
+}
+
+/**
+ * The format of nested tables with this CPU as it is: pt_npt_4level or, where CR4.LA57 is set, pt_npt_5level, with what
+ * pt_x86_64_detect says, and no more address bits than a guest has. Without SVM and nested paging (CPUID 8000_0001h,
+ * 8000_000Ah) the copy has no levels, which pt_create refuses. APM vol. 2, 15.4, 15.25.
+ */
+static inline struct pt_format pt_npt_detect(void)
+{
+    struct pt_format own = pt_x86_64_detect();
+    struct pt_format format = own.levels == 5 ? pt_npt_5level : pt_npt_4level;
+    uint8_t guest_bits = own.pa_bits; /* of its physical addresses */
+    uint32_t registers[4], highest;
+    bool svm, nested = false;
+
+    format.page_sizes = own.page_sizes;
+    format.pa_bits = own.pa_bits;
+    if (!(own.features & PT_FEATURE_NX))
+        format.features &= ~PT_FEATURE_NX;
+    pt_hw_cpuid(UINT32_C(0x80000000), registers);
+    highest = registers[0];
+    pt_hw_cpuid(UINT32_C(0x80000001), registers);
+    svm = registers[2] >> 2 & 1;
+    if (highest >= UINT32_C(0x8000000a)) {
+        pt_hw_cpuid(UINT32_C(0x80000008), registers);
+        if ((registers[0] >> 16 & 0xff) != 0) /* GuestPhysAddrSize */
+            guest_bits = registers[0] >> 16 & 0xff;
+        pt_hw_cpuid(UINT32_C(0x8000000a), registers);
+        nested = registers[3] & 1;
+    }
+    if (guest_bits < format.va_bits && guest_bits > format.va_bits - format.index_bits)
+        format.va_bits = guest_bits;
+    if (!svm || !nested)
+        format.levels = 0;
     return format;
 }
 #endif
