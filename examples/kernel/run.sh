@@ -7,7 +7,7 @@ set -u -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/../../build/kernel}
 qemu_needed=10.0.2
-seconds=20     # a whole run takes about one
+seconds=60     # a whole run takes about one
 kilobytes=1024 # of output
 
 # A line for each: kernel, architecture, format, variant, QEMU's -cpu.

@@ -43,14 +43,22 @@ start:
     movl %eax, %es
     movl %eax, %ss
     movl $stack_top, %esp
+    call machine_set_up
     call kernel_main
     ud2
 
-/* A page fault that a probe expects goes on at probe_resume with 1 in eax; any other trap is the end. */
+/* ---- Traps -------------------------------------------------------------------------------------- */
+
+/*
+ * A page fault that a probe expects goes on at probe_resume with 1 in eax; any other trap is the end, and so is what
+ * the CPU pushed.
+ */
     .globl trap_page_fault
 trap_page_fault:
     cmpl $0, probe_resume
     je trap_other
+    movl %cr2, %eax
+    movl %eax, probe_fault
     movl probe_resume, %eax
     movl %eax, 4(%esp)
     movl $1, %eax
@@ -59,10 +67,11 @@ trap_page_fault:
 
     .globl trap_other
 trap_other:
-    movl %cr2, %eax
-    pushl %eax
-    call kernel_trap
+    call trap_unexpected
 
+/* ---- Accesses that may fault --------------------------------------------------------------------- */
+
+/* probe_resume is zero when no fault is expected. They return 0 in eax, or 1, which trap_page_fault puts there. */
     .macro probe_begin
     movl %esp, probe_stack
     movl $1f, probe_resume
@@ -76,23 +85,28 @@ trap_other:
     ret
     .endm
 
-/* int probe_read(uint32_t vaddr, uint32_t *value) */
+/* int probe_read(uint32_t vaddr, uint64_t *value) */
     .globl probe_read
 probe_read:
     probe_begin
     movl 4(%esp), %edx
-    movl (%edx), %edx
-    movl 8(%esp), %ecx
-    movl %edx, (%ecx)
+    movl (%edx), %ecx
+    movl 4(%edx), %edx
+    movl 8(%esp), %eax
+    movl %ecx, (%eax)
+    movl %edx, 4(%eax)
     probe_end
 
-/* int probe_write(uint32_t vaddr, uint32_t value) */
+/* int probe_write(uint32_t vaddr, const uint64_t *value) */
     .globl probe_write
 probe_write:
     probe_begin
     movl 4(%esp), %edx
     movl 8(%esp), %ecx
-    movl %ecx, (%edx)
+    movl (%ecx), %eax
+    movl %eax, (%edx)
+    movl 4(%ecx), %eax
+    movl %eax, 4(%edx)
     probe_end
 
 /* int probe_execute(uint32_t vaddr) */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A PC as QEMU emulates it, in 32-bit protected mode: -DMACHINE_FORMAT=pt_x86_32, or with -DMACHINE_PAE pt_x86_pae.
+ * Serial line and exit are those of 64 bits.
+ */
+#include "machine.h"
+
+#include <pagetable/hw.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+const char machine_name[] = MACHINE_NAME;
+const struct pt_format *const machine_format = &MACHINE_FORMAT;
+const struct machine_region machine_regions[] = {
+    {"RAM", 0, 256 * MIB, PT_READ | PT_WRITE}, {NULL, 0, 0, 0}, /* serial line and exit device are behind I/O ports */
+};
+const uintptr_t machine_linear_offset = 0;
+const uint32_t machine_return_instruction = 0xc3;
+const bool machine_shows_no_execute = true;
+const bool machine_guards_user_pages = true;
+const bool machine_remap_invalidates = false;
+const bool machine_translate_reads = true;
+const bool machine_has_asids = false; /* PCIDs are for 64 bits */
+const bool machine_tracks_access = true;
+
+/* ---- The MMU ----------------------------------------------------------------------------------- */
+
+static void set_cr0(uint32_t clear, uint32_t set)
+{
+    uint32_t cr0;
+
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    __asm__ volatile("mov %0, %%cr0" : : "r"((cr0 & ~clear) | set) : "memory");
+}
+
+void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
+{
+    /* Global pages, and the kernel neither runs (SMEP) nor touches (SMAP) what is the user's. */
+    uint32_t cr4 = PT_X86_64_CR4_PSE | PT_X86_64_CR4_PGE | PT_X86_64_CR4_SMEP | PT_X86_64_CR4_SMAP;
+
+    (void)upper; /* one root for all addresses */
+#ifdef MACHINE_PAE
+    cr4 |= PT_X86_64_CR4_PAE;
+    __asm__ volatile("wrmsr" : : "c"(PT_X86_64_MSR_EFER), "a"((uint32_t)PT_X86_64_EFER_NXE), "d"(0));
+#endif
+    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+    pt_hw_load_root(lower);
+    set_cr0(0, (uint32_t)(PT_X86_64_CR0_WP | PT_X86_64_CR0_PG));
+    pt_hw_invalidate_all(); /* what was global under another root is still there */
+}
+
+void machine_load_root(const struct page_table *lower)
+{
+    pt_hw_load_root(lower);
+}
+
+void machine_disable_mmu(void)
+{
+    set_cr0((uint32_t)PT_X86_64_CR0_PG, 0);
+    pt_hw_invalidate_all(); /* what was global is still there */
+}
+
+/* ---- Traps and accesses ------------------------------------------------------------------------ */
+
+#define VECTORS 32u
+#define VECTOR_PAGE_FAULT 14u
+#define CODE_32 UINT32_C(0x08)          /* boot.S: gdt */
+#define INTERRUPT_GATE UINT32_C(0x8e00) /* present, ring 0 */
+
+/* boot.S */
+extern char trap_page_fault[], trap_other[];
+int probe_read(uint32_t vaddr, uint64_t *value);
+int probe_write(uint32_t vaddr, const uint64_t *value);
+int probe_execute(uint32_t vaddr);
+
+/* What boot.S calls: with an error code or without, what the CPU pushed is where the arguments would be. */
+void machine_set_up(void);
+_Noreturn void trap_unexpected(uint32_t first, uint32_t second);
+
+uint32_t probe_resume, probe_stack, probe_fault; /* set by boot.S */
+
+void machine_set_up(void)
+{
+    static uint32_t idt[VECTORS][2];
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint32_t base;
+    } pointer = {sizeof(idt) - 1, (uint32_t)idt};
+
+    for (unsigned i = 0; i < VECTORS; i++) {
+        uint32_t entry = (uint32_t)(i == VECTOR_PAGE_FAULT ? trap_page_fault : trap_other);
+
+        idt[i][0] = CODE_32 << 16 | (entry & 0xffff);
+        idt[i][1] = (entry & 0xffff0000) | INTERRUPT_GATE;
+    }
+    __asm__ volatile("lidt %0" : : "m"(pointer), "m"(idt));
+}
+
+/* Error code and address, or address and CS: no exception without an error code is worth telling them apart. */
+_Noreturn void trap_unexpected(uint32_t first, uint32_t second)
+{
+    uint32_t cr2;
+
+    __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+    kernel_panic("exception", first, second, cr2);
+}
+
+struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    int faulted;
+
+    if (access == ACCESS_READ)
+        faulted = probe_read((uint32_t)vaddr, value);
+    else if (access == ACCESS_WRITE)
+        faulted = probe_write((uint32_t)vaddr, value);
+    else
+        faulted = probe_execute((uint32_t)vaddr);
+    return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
+}
+
+void machine_sync_instructions(void)
+{
+    /* x86 sees its own stores when it jumps. */
+}
+
+bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
+{
+    int faulted;
+
+    __asm__ volatile("stac" : : : "memory", "cc"); /* SMAP off: user pages count, too */
+    faulted = probe_read((uint32_t)vaddr, paddr);
+    __asm__ volatile("clac" : : : "memory", "cc");
+    return faulted == 0;
+}
