@@ -5,9 +5,10 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CMAKE_FLAGS ?=
 FUZZ_SECONDS ?= 600
 MUTANTS ?=
+BENCH_PEERS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: lib run test test-conformance fuzz mutants bench format lint clean help
+.PHONY: lib run test test-conformance fuzz mutants bench bench-peers format lint clean help
 
 lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
 	@scripts/setup lib
@@ -39,6 +40,10 @@ bench: ## measure
 	@scripts/setup bench
 	@cmake -S . -B build/bench -DPAGETABLE_TESTS=OFF -DPAGETABLE_EXAMPLES=OFF -DPAGETABLE_BENCH=ON
 	@cmake --build build/bench --parallel $(JOBS) --target bench
+
+bench-peers: ## measure beside other page tables (needs cargo); BENCH_PEERS="--quick", "--docs", "W1 W7"
+	@scripts/setup bench
+	@scripts/bench-peers $(BENCH_PEERS)
 
 format: ## clang-format over all C files, in place
 	@scripts/setup format
