@@ -97,7 +97,7 @@ static enum pt_status take_access_of_one(struct fixture *fixture)
 static const struct call {
     const char *name;
     enum pt_status (*run)(struct fixture *fixture);
-    unsigned paths; /* 0: one table only */
+    unsigned paths; /* 0: no more than one table */
 } calls[] = {
     {"split_to_smallest", split_to_smallest, 1},
     {"split_once", split_once, 0},
@@ -111,12 +111,13 @@ static const struct call {
     {"take_access_of_one", take_access_of_one, 1},
 };
 
-/* Both ends of the middle share the first table. */
+/* Both ends of the middle share the first table, unless the page is several entries, which need none to be told apart. */
 static size_t tables_of(const struct fixture *fixture, const struct call *call)
 {
     size_t one = path(fixture);
+    size_t first = format_step(fixture->format, large(fixture)) == large(fixture) ? 1 : 0;
 
-    return call->paths == 0 ? 1 : call->paths == 3 ? 2 * one - 1 : call->paths * one;
+    return call->paths == 0 ? first : call->paths == 3 ? 2 * one - first : call->paths * one;
 }
 
 /* Two of the largest pages side by side. */
@@ -289,32 +290,16 @@ static void meddle(void *arg, struct memory *memory)
     pt_flush(&flush);
 }
 
-struct entries {
-    struct pt_visit visit[8192];
-    size_t count;
-};
-
-static bool remember(void *arg, const struct pt_visit *visit)
-{
-    struct entries *entries = arg;
-
-    assert_true(entries->count < TESTS_COUNT(entries->visit));
-    entries->visit[entries->count++] = *visit;
-    return true;
-}
-
 /* The same tree: what is translated, by which pages, and the tables on the way. */
 static void assert_same_tree(const struct page_table *a, const struct page_table *b)
 {
-    struct entries *of_a = calloc(1, sizeof(*of_a)), *of_b = calloc(1, sizeof(*of_b));
+    struct snapshot of_a, of_b;
 
-    assert_non_null(of_a);
-    assert_non_null(of_b);
-    pt_walk(a, SIZE_MAX, remember, NULL, of_a);
-    pt_walk(b, SIZE_MAX, remember, NULL, of_b);
-    assert_int_equal(of_a->count, of_b->count);
-    for (size_t i = 0; i < of_a->count; i++) {
-        const struct pt_visit *x = &of_a->visit[i], *y = &of_b->visit[i];
+    snapshot_take(&of_a, a, NULL, NULL);
+    snapshot_take(&of_b, b, NULL, NULL);
+    assert_int_equal(of_a.count, of_b.count);
+    for (size_t i = 0; i < of_a.count; i++) {
+        const struct pt_visit *x = &of_a.visits[i], *y = &of_b.visits[i];
 
         assert_hex_equal(x->vaddr, y->vaddr);
         assert_int_equal(x->level, y->level);
@@ -325,8 +310,8 @@ static void assert_same_tree(const struct page_table *a, const struct page_table
         assert_hex_equal(x->mapping.paddr, y->mapping.paddr);
         assert_int_equal(x->mapping.flags, y->mapping.flags);
     }
-    free(of_a);
-    free(of_b);
+    snapshot_end(&of_a);
+    snapshot_end(&of_b);
 }
 
 /* The call, with an allocator that interferes at the n-th allocation, is the interference and then the call. */
@@ -365,7 +350,7 @@ static void allocator_that_changes_the_page_is_as_if_it_had_come_first(void **st
 
             while (compare(outer->format, &calls[i], way, n))
                 n++;
-            assert_true(n > 1);
+            assert_true(n > 1 || tables_of(outer, &calls[i]) == 0);
         }
 }
 
@@ -375,8 +360,13 @@ static void failure_after_interference_gives_back_only_its_own(void **state)
     const struct fixture *outer = *state;
 
     for (size_t i = 0; i < TESTS_COUNT(calls); i++) {
-        struct fixture *fixture = begin(outer->format), *reference = begin(outer->format);
-        struct meddler meddler = {.fixture = fixture, .way = PROTECTS_IT, .in = 1};
+        struct fixture *fixture, *reference;
+        struct meddler meddler = {.way = PROTECTS_IT, .in = 1};
+
+        if (tables_of(outer, &calls[i]) == 0)
+            continue; /* it does not ask for memory */
+        meddler.fixture = fixture = begin(outer->format);
+        reference = begin(outer->format);
 
         fixture->memory->on_alloc = meddle;
         fixture->memory->on_alloc_arg = &meddler;
@@ -400,12 +390,14 @@ static void failure_after_interference_gives_back_only_its_own(void **state)
 static void failed_split_of_what_was_lent_is_seen_by_no_copy(void **state)
 {
     struct fixture *fixture = *state;
-    const uint64_t unit = format_entry_size(fixture->format, 0);
+    const uint64_t unit = format_copy_unit(fixture->format);
     uint64_t size = format_leaf_table(fixture->format);
     struct page_table copy;
     struct pt_flush flush;
     struct snapshot before;
 
+    if (fixture->format->levels == 2)
+        skip(); /* what takes a table to be split stands in the root: it is copied, not lent */
     assert_ok(pt_map(&fixture->table, 0, PADDR, size, RW, &fixture->flush));
     assert_ok(pt_create(&copy, fixture->format, &fixture->memory->handler, fixture->memory));
     pt_flush_init(&flush, &copy);
@@ -434,12 +426,12 @@ static void failed_split_of_what_was_lent_is_seen_by_no_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_EACH_FORMAT(failed_split_changes_nothing),
-        TESTS_OF_EACH_FORMAT(refused_split_asks_for_no_memory),
-        TESTS_OF_EACH_FORMAT(joining_and_unmapping_whole_pages_need_no_memory),
-        TESTS_OF_EACH_FORMAT(allocator_that_changes_the_page_is_as_if_it_had_come_first),
-        TESTS_OF_EACH_FORMAT(failure_after_interference_gives_back_only_its_own),
-        TESTS_OF_EACH_FORMAT(failed_split_of_what_was_lent_is_seen_by_no_copy),
+        TESTS_OF_ALL_FORMATS(failed_split_changes_nothing),
+        TESTS_OF_ALL_FORMATS(refused_split_asks_for_no_memory),
+        TESTS_OF_ALL_FORMATS(joining_and_unmapping_whole_pages_need_no_memory),
+        TESTS_OF_ALL_FORMATS(allocator_that_changes_the_page_is_as_if_it_had_come_first),
+        TESTS_OF_ALL_FORMATS(failure_after_interference_gives_back_only_its_own),
+        TESTS_OF_ALL_FORMATS(failed_split_of_what_was_lent_is_seen_by_no_copy),
     };
 
     return cmocka_run_group_tests_name("faults_reshape", tests, NULL, NULL);

@@ -404,6 +404,11 @@ uint64_t format_leaf_table(const struct pt_format *format)
     return format_entry_size(format, format->levels - 2u);
 }
 
+uint64_t format_leaf_frame(const struct pt_format *format)
+{
+    return format_leaf_table(format) * format_tables_in_frame(format);
+}
+
 uint64_t format_step(const struct pt_format *format, uint64_t page_size)
 {
     return format_entry_size(format, format_level_of(format, page_size));
@@ -589,17 +594,25 @@ pt_paddr format_memory_base(const struct pt_format *format)
 
 pt_paddr fixture_paddr;
 
-int fixture_set_up(void **state)
+struct fixture *fixture_begin(const struct pt_format *format, pt_paddr base, size_t frames)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
     assert_non_null(fixture);
-    fixture->format = *state;
-    fixture_paddr = format_some_paddr(fixture->format);
+    fixture->format = format;
+    fixture_paddr = format_some_paddr(format);
     fixture->memory = calloc(1, sizeof(*fixture->memory));
     assert_non_null(fixture->memory);
-    memory_init(fixture->memory, format_memory_base(fixture->format), MEMORY_FRAMES);
-    assert_ok(pt_create(&fixture->table, fixture->format, &fixture->memory->handler, fixture->memory));
+    memory_init(fixture->memory, base, frames);
+    return fixture;
+}
+
+int fixture_set_up(void **state)
+{
+    const struct pt_format *format = *state;
+    struct fixture *fixture = fixture_begin(format, format_memory_base(format), MEMORY_FRAMES);
+
+    assert_ok(pt_create(&fixture->table, format, &fixture->memory->handler, fixture->memory));
     pt_flush_init(&fixture->flush, &fixture->table);
     *state = fixture;
     return 0;

@@ -138,6 +138,8 @@ unsigned format_level_of(const struct pt_format *format, uint64_t page_size);
 
 /** What a table of the last level translates: one leaf of the level above it. */
 uint64_t format_leaf_table(const struct pt_format *format);
+/** The same of all the tables that share a frame with it: one frame each, wherever tables are counted. */
+uint64_t format_leaf_frame(const struct pt_format *format);
 /** In what steps a page of this size is invalidated: a TLB may hold each of its entries by itself. */
 uint64_t format_step(const struct pt_format *format, uint64_t page_size);
 
@@ -208,6 +210,8 @@ struct fixture {
 /** format_some_paddr of the latest fixture's format. */
 extern pt_paddr fixture_paddr;
 
+/** A memory, and no table yet. */
+struct fixture *fixture_begin(const struct pt_format *format, pt_paddr base, size_t frames);
 /** An empty table in a fresh memory. */
 int fixture_set_up(void **state);
 /** Settles the flush, destroys the table, and fails if a frame is still out. */
