@@ -31,7 +31,7 @@ enum pt_debt {
  */
 #define PT_FEATURE_NX (1u << 0)           /**< x86: EFER.NXE. Without, what can be read can be executed */
 #define PT_FEATURE_SECOND_STAGE (1u << 1) /**< translates the addresses of a guest (x86 NPT, RISC-V, AArch64) */
-#define PT_FEATURE_PSE36 (1u << 2)        /**< x86, 32-bit: pages of 4 MiB above 4 GiB; reserved, no format takes it */
+#define PT_FEATURE_PSE36 (1u << 2)        /**< x86, 32-bit: pages of 4 MiB reach pa_bits (40 at most) */
 #define PT_FEATURE_EXECUTE_ONLY (1u << 3) /**< EPT: pages that can be executed and not read */
 #define PT_FEATURE_MODE_EXECUTE (1u << 4) /**< EPT: mode-based execute control; PT_USER says for which mode */
 #define PT_FEATURE_SUPPRESS_VE (1u << 5)  /**< EPT: no leaf causes virtualization exceptions */
@@ -115,7 +115,9 @@ extern const struct pt_format pt_x86_64_la57;
  */
 extern const struct pt_format pt_x86_pae;
 /**
- * 32-bit paging: 2 levels, entries of 4 bytes, 4K/4M pages, no NX. Intel SDM vol. 3A 4.3.
+ * 32-bit paging: 2 levels, entries of 4 bytes, 4K/4M pages, no NX. In a copy for a CPU with PSE-36: features |=
+ * PT_FEATURE_PSE36, pa_bits = 36 (40 at most): pages of 4 MiB lie above 4 GiB, too, and there cannot be split. Tables
+ * are always below. Intel SDM vol. 3A 4.3.
  */
 extern const struct pt_format pt_x86_32;
 /**
@@ -180,7 +182,8 @@ extern const struct pt_format pt_sv32x4;
 extern const struct pt_format pt_loongarch64, pt_loongarch64_3level, pt_loongarch64_16k, pt_loongarch64_64k;
 /**
  * ARMv7-A short descriptors: 4K, 64K, 1M and 16M pages; the root is 16 KiB. Tables of 1 KiB share frames. For TTBR0
- * with TTBCR.N, copy it and take N from va_bits. Arm ARM v7 (DDI 0406C) B3.5.
+ * with TTBCR.N, copy it and take N from va_bits. Where the CPU has supersections with addresses of 40 bits (ID_MMFR3
+ * bits 31:28 are not 15), pa_bits = 40 in a copy: what lies above 4 GiB are pages of 16M, which cannot be split. Arm ARM v7 (DDI 0406C) B3.5.
  */
 extern const struct pt_format pt_armv7_short;
 /**

@@ -162,7 +162,7 @@ PT_NONNULL(1, 3, 8);
  * Unmap every page of the region; tables that become empty are retired. A huge page that the region
  * covers only in part is split first: the rest keeps its translation, its flags and what was recorded.
  * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS (options), PT_NOT_MAPPED, PT_SHARED, PT_NO_MEMORY (to
- * split), PT_MAPPED_TO_HUGE_PAGE (with PT_NO_SPLIT), PT_IN_USE.
+ * split), PT_MAPPED_TO_HUGE_PAGE (with PT_NO_SPLIT; or smaller pages do not reach its frames), PT_IN_USE.
  */
 enum pt_status pt_unmap_region(struct page_table *pt, pt_vaddr vaddr, uint64_t size, unsigned options,
                                struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 5);
@@ -188,7 +188,8 @@ enum pt_status pt_count_tables(const struct page_table *pt, pt_vaddr vaddr, pt_p
 /**
  * Make sure that the page that holds vaddr is no larger than page_size: split it, over as many levels as
  * needed, if it is. All translations, flags and what was recorded stay.
- * PT_BAD_SIZE, PT_BAD_ADDRESS, PT_NOT_MAPPED, PT_SHARED, PT_NO_MEMORY, PT_IN_USE.
+ * PT_BAD_SIZE, PT_BAD_ADDRESS, PT_NOT_MAPPED, PT_SHARED, PT_NO_MEMORY, PT_IN_USE, PT_MAPPED_TO_HUGE_PAGE (smaller
+ * pages do not reach its frames).
  */
 enum pt_status pt_split(struct page_table *pt, pt_vaddr vaddr, uint64_t page_size, struct pt_flush *flush) PT_MUST_CHECK
 PT_NONNULL(1, 4);

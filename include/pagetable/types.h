@@ -93,9 +93,12 @@ enum pt_status {
     PT_NOT_MAPPED,
     /** Something is mapped there, of this size or as smaller pages. */
     PT_ALREADY_MAPPED,
-    /** A smaller page was asked for inside a huge one; with PT_NO_SPLIT, a region covers a huge page in part. */
+    /**
+     * A smaller page was asked for inside a huge one; a region covers a huge page in part, with PT_NO_SPLIT, or where
+     * smaller pages do not reach its physical address (pt_split, too).
+     */
     PT_MAPPED_TO_HUGE_PAGE,
-    /** vaddr is not canonical in this format, paddr is too wide for it, or a region wraps or crosses the hole. */
+    /** vaddr is not canonical in this format, paddr is too wide for it or for the page size, or a region wraps or crosses the hole. */
     PT_BAD_ADDRESS,
     /** Not a page size of this format. */
     PT_BAD_SIZE,

@@ -152,15 +152,17 @@ static inline enum pt_status plan_change(const struct tree *tree, const struct p
     pt_vaddr end = change->last + 1;
     struct edges edges = edges_of(tree, pt, change->first, end);
     bool no_split = change->options & PT_NO_SPLIT;
+    bool keep_first = edges.cut_first && (no_split || !can_split(tree, &edges.first));
+    bool keep_end = edges.cut_end && (no_split || !can_split(tree, &edges.end));
     enum pt_status status;
 
     *plan = (struct change_plan){.cuts = edges.cut_first || edges.cut_end};
-    if (no_split && edges.cut_first && !is_borrowed(tree, pt, change->first))
+    if (keep_first && !is_borrowed(tree, pt, change->first))
         return PT_MAPPED_TO_HUGE_PAGE;
     status = plan_pages(tree, pt, change, flush, plan);
     if (status != PT_OK)
         return status;
-    if (no_split && edges.cut_end)
+    if (keep_end)
         return PT_MAPPED_TO_HUGE_PAGE;
     if ((edges.cut_first && split_breaks_itself(tree, pt, flush, &edges.first, change->first)) ||
         (edges.cut_end && split_breaks_itself(tree, pt, flush, &edges.end, end)))
@@ -535,7 +537,7 @@ static inline enum pt_status engine_remap(struct page_table *pt, pt_vaddr vaddr,
     size = sort_size(&tree, sort_at(&at));
     if (!is_aligned(paddr, size))
         return PT_NOT_ALIGNED;
-    if (!paddr_fits(&tree, paddr, size))
+    if (!paddr_fits(&tree, paddr, size, sort_at(&at)))
         return PT_BAD_ADDRESS;
 
     at.index = page_index(&at);

@@ -27,12 +27,21 @@ PT_INLINE bool region_is_canonical(const struct tree *tree, pt_vaddr vaddr, pt_v
            ((vaddr ^ last) >> 63) == 0;
 }
 
-/* [paddr, paddr + size) lies in the physical address space. */
-PT_INLINE bool paddr_fits(const struct tree *tree, pt_paddr paddr, uint64_t size)
+/* The bits that no physical address has in pages of this sort. */
+PT_INLINE uint64_t not_in_paddr(const struct tree *tree, struct page_sort sort)
+{
+    bool largest = sort.level == 0 && sort.group == group_bits(tree, 0);
+    uint64_t narrow = encoding.narrow_pa_bits && !largest ? UINT64_MAX << encoding.narrow_pa_bits : 0;
+
+    return measures_of(tree).not_in_paddr | narrow;
+}
+
+/* Pages of this sort reach all of [paddr, paddr + size). */
+PT_INLINE bool paddr_fits(const struct tree *tree, pt_paddr paddr, uint64_t size, struct page_sort sort)
 {
     pt_paddr last = paddr + (size - 1);
 
-    return last >= paddr && (last & measures_of(tree).not_in_paddr) == 0;
+    return last >= paddr && (last & not_in_paddr(tree, sort)) == 0;
 }
 
 PT_INLINE bool is_aligned(uint64_t value, uint64_t size)
@@ -43,6 +52,22 @@ PT_INLINE bool is_aligned(uint64_t value, uint64_t size)
 PT_INLINE uint64_t smallest_page(const struct tree *tree)
 {
     return UINT64_C(1) << page_shift(tree);
+}
+
+/* The smallest pages, with `huge` those that the engine chooses, reach all of [paddr, paddr + size) from vaddr on. */
+PT_INLINE bool region_paddr_fits(const struct tree *tree, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, bool huge)
+{
+    struct page_sort smallest = {last_level(tree), 0}, largest = {0, group_bits(tree, 0)};
+    pt_paddr outside = paddr + size;
+
+    if (paddr_fits(tree, paddr, size, smallest))
+        return true;
+    if (!encoding.narrow_pa_bits || !huge)
+        return false;
+    /* What is out of their reach has to be largest pages, wholly. */
+    if ((paddr & not_in_paddr(tree, smallest)) != 0)
+        outside |= paddr;
+    return paddr_fits(tree, paddr, size, largest) && is_aligned((vaddr ^ paddr) | outside, sort_size(tree, largest));
 }
 
 /* What is asked of every region, whose size is not 0; `aligned` is all that has to be, OR-ed. */

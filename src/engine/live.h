@@ -295,6 +295,15 @@ static inline void split_page(const struct tree *tree, const struct place *at, p
                    flush);
 }
 
+/* Smaller pages can take the place of the one at `at`. */
+static inline bool can_split(const struct tree *tree, const struct place *at)
+{
+    struct page_sort smallest = {last_level(tree), 0};
+
+    return !encoding.narrow_pa_bits || paddr_fits(tree, leaf_paddr(tree, at->entry, at->level, page_index(at)),
+                                                  sort_size(tree, sort_at(at)), smallest);
+}
+
 /* To split the page would break what the change itself uses. */
 static inline bool split_breaks_itself(const struct tree *tree, const struct page_table *pt,
                                        const struct pt_flush *flush, const struct place *at, pt_vaddr vaddr)

@@ -115,7 +115,7 @@ static inline enum pt_status check_scattered(const struct tree *tree, const stru
 
         if (!is_aligned(paddr, size))
             return PT_NOT_ALIGNED;
-        if (!paddr_fits(tree, paddr, size))
+        if (!paddr_fits(tree, paddr, size, step->sort))
             return PT_BAD_ADDRESS;
     }
     return PT_OK;
@@ -360,6 +360,8 @@ PT_INLINE enum pt_status check_page(const struct tree *tree, pt_vaddr vaddr, pt_
         return PT_NOT_ALIGNED;
     if (!vaddr_is_canonical(tree, vaddr) || ((paddr | (page_size - 1)) & measures_of(tree).not_in_paddr) != 0)
         return PT_BAD_ADDRESS;
+    if (encoding.narrow_pa_bits && !paddr_fits(tree, paddr, page_size, sort_of_size(tree, page_size)))
+        return PT_BAD_ADDRESS;
     return PT_OK;
 }
 
@@ -435,7 +437,7 @@ static inline enum pt_status check_map_region(const struct tree *tree, pt_vaddr 
 {
     enum pt_status status = check_region(tree, vaddr, size, vaddr | paddr | size, flags, options);
 
-    if (status == PT_OK && !paddr_fits(tree, paddr, size))
+    if (status == PT_OK && !region_paddr_fits(tree, vaddr, paddr, size, options & PT_ALLOW_HUGE))
         return PT_BAD_ADDRESS;
     return status;
 }

@@ -21,6 +21,8 @@ static inline enum pt_status plan_split(const struct tree *tree, const struct pa
         return PT_NOT_MAPPED;
     if (sort_size(tree, sort_at(&at)) <= sort_size(tree, sort))
         return PT_OK;
+    if (!can_split(tree, &at))
+        return PT_MAPPED_TO_HUGE_PAGE;
     if (split_breaks_itself(tree, pt, flush, &at, vaddr))
         return PT_IN_USE;
     if (frame_beside(tree, at.table, at.index, at.level) == PT_NO_FRAME)

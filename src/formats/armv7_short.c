@@ -6,8 +6,8 @@
  * requirements" (break-before-make).
  *
  * Reading cannot be withheld from a page that is valid: WRITE and EXECUTE imply READ. Everything is in domain 0, which
- * has to be a client (DACR). A page of 16 entries (64K, 16M) is the same descriptor 16 times. Supersections above
- * 4 GiB are not made: smaller pages cannot take their place.
+ * has to be a client (DACR). A page of 16 entries (64K, 16M) is the same descriptor 16 times.
+ * Where the CPU has 40-bit addresses, supersections reach them, and smaller pages do not.
  */
 #include "family.h"
 
@@ -98,9 +98,10 @@ PT_INLINE struct shape armv7_shape(pt_entry leaf, bool last_level)
 
 static bool armv7_format_is_sound(const struct pt_format *format)
 {
-    return format->levels == 2 && format->index_bits == 8 && format->va_bits <= 32 && format->pa_bits <= 32 &&
-           format->address_space == PT_ZERO_EXTENDED && !format->tracks_access && format->features == 0 &&
-           format->bbm_level == 0 && (format->group_bits[0] == 0 || format->group_bits[0] == 4) &&
+    return format->levels == 2 && format->index_bits == 8 && format->va_bits <= 32 &&
+           format->pa_bits <= (format->page_sizes & PT_16M ? 40 : 32) && format->address_space == PT_ZERO_EXTENDED &&
+           !format->tracks_access && format->features == 0 && format->bbm_level == 0 &&
+           (format->group_bits[0] == 0 || format->group_bits[0] == 4) &&
            (format->group_bits[1] == 0 || format->group_bits[1] == 4) && format->memory_index.normal < 32 &&
            format->memory_index.device < 32 && format->memory_index.uncached < 32 &&
            format->memory_index.device != format->memory_index.normal &&
@@ -138,16 +139,26 @@ PT_INLINE pt_entry armv7_leaf_attributes(const struct pt_format *format, pt_flag
     return leaf | (no_access || (flags & PT_EXECUTE) ? 0 : layout->xn);
 }
 
+/* Of a supersection, bits 39:36 of the address stand in bits 8:5, bits 35:32 in 23:20. */
 PT_INLINE pt_entry armv7_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
+    pt_entry address = paddr & armv7_layout_of(shape)->address;
+
     (void)format;
-    return paddr & armv7_layout_of(shape)->address;
+    if (!shape.last && shape.grouped)
+        address |= (paddr >> 36 & 15) << 5 | (paddr >> 32 & 15) << 20;
+    return address;
 }
 
 PT_INLINE pt_paddr armv7_leaf_paddr(const struct pt_format *format, pt_entry entry, bool last_level)
 {
+    struct shape shape = armv7_shape(entry, last_level);
+    pt_paddr paddr = entry & armv7_layout_of(shape)->address;
+
     (void)format;
-    return entry & armv7_layout_of(armv7_shape(entry, last_level))->address;
+    if (!shape.last && shape.grouped)
+        paddr |= (entry >> 5 & 15) << 36 | (entry >> 20 & 15) << 32;
+    return paddr;
 }
 
 PT_INLINE pt_flags armv7_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
@@ -236,6 +247,7 @@ static const struct encoding encoding = {
     .page_shift = 12,
     .index_bits = 8,
     .packed_bits = 2,
+    .narrow_pa_bits = 32,
     .paddr_mask = armv7_paddr_mask,
     .format_is_sound = armv7_format_is_sound,
     .kind = armv7_kind,

@@ -25,17 +25,17 @@
 #define X86_INVALIDATE NULL
 #endif
 
-/*
- * PSE-36 is refused: with it huge pages reach 40 bits of physical addresses and small ones 32, and a huge page above
- * 4 GiB could not be split.
- */
+/* With PSE-36 pages of 4 MiB reach 40 bits (4.3; APM 5.2: as many as the CPU has). */
 static bool x86_format_is_sound(const struct pt_format *format)
 {
-    return format->features == 0 && format->levels == 2 && format->va_bits == 32 &&
-           format->address_space == PT_ZERO_EXTENDED && format->pa_bits <= 32 && x86_memory_index_is_sound(format);
+    bool pse36 = (format->features & PT_FEATURE_PSE36) && (format->page_sizes & PT_4M);
+
+    return (format->features & ~PT_FEATURE_PSE36) == 0 && format->levels == 2 && format->va_bits == 32 &&
+           format->address_space == PT_ZERO_EXTENDED && format->pa_bits <= (pse36 ? 40 : 32) &&
+           x86_memory_index_is_sound(format);
 }
 
-/* Where bits 39:32 have room is told to be zero, or in a page without access one: no CPU finds memory there. */
+/* A page without access has bits 39:32 inverted, too, also where they are zero for want of PSE-36. */
 PT_INLINE pt_entry x86_address(const struct pt_format *format, pt_paddr paddr, struct shape shape)
 {
     (void)format;
@@ -66,6 +66,7 @@ static const struct encoding encoding = {
     .entry_size = 4,
     .page_shift = 12,
     .index_bits = 10,
+    .narrow_pa_bits = 32,
     .paddr_mask = x86_paddr_mask,
     .format_is_sound = x86_format_is_sound,
     .kind = x86_kind,

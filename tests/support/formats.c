@@ -126,6 +126,7 @@ static const struct format_facts facts[] = {
      .has_memory_types = true,
      .memory_indices = 8,
      .entry_pa_bits = 32,
+     .narrow_pa_bits = 32,
      .can_track_access = true},
     {.name = "pt_ept_4level",
      .always_user = true,
@@ -292,7 +293,8 @@ static const struct format_facts facts[] = {
      .execute_implies_read = true,
      .has_memory_types = true,
      .memory_indices = 32,
-     .entry_pa_bits = 32},
+     .entry_pa_bits = 40,
+     .narrow_pa_bits = 32},
     {.name = "test_armv7_lpae_no_1g",
      .execute_implies_read = true,
      .has_memory_types = true,
@@ -523,6 +525,16 @@ pt_paddr format_paddr_last(const struct pt_format *format)
     return format->pa_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << format->pa_bits) - 1;
 }
 
+pt_paddr format_paddr_last_of(const struct pt_format *format, uint64_t page_size)
+{
+    uint8_t narrow = format_facts(format)->narrow_pa_bits;
+    pt_paddr last = format_paddr_last(format);
+
+    if (narrow == 0 || page_size == format_largest(format) || last >> narrow == 0)
+        return last;
+    return (UINT64_C(1) << narrow) - 1;
+}
+
 pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr)
 {
     return format->address_space == PT_EITHER_HALF ? vaddr ^ ~format_lower_last(format) : vaddr;
@@ -589,7 +601,7 @@ pt_paddr format_some_paddr(const struct pt_format *format)
 
 pt_paddr format_memory_base(const struct pt_format *format)
 {
-    return MEMORY_BASE >> format->pa_bits == 0 ? MEMORY_BASE : PT_1G;
+    return MEMORY_BASE <= format_paddr_last_of(format, format_smallest(format)) ? MEMORY_BASE : PT_1G;
 }
 
 pt_paddr fixture_paddr;

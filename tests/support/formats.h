@@ -115,6 +115,7 @@ struct format_facts {
     bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
     uint8_t memory_indices;    /* how many indices a memory type can have */
     uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
+    uint8_t narrow_pa_bits;    /* that pages reach which are not of the largest size; 0: all reach pa_bits */
     bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
     bool number_at_bit_10;     /* an entry holds a frame number from bit 10 on, not an address (RISC-V) */
     bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */
@@ -192,8 +193,9 @@ pt_vaddr format_last_page(const struct pt_format *format, uint64_t size);
 pt_paddr format_memory_base(const struct pt_format *format);
 /** A multiple of every page size that is not in the simulated memory. */
 pt_paddr format_some_paddr(const struct pt_format *format);
-/** The highest physical address. */
+/** The highest physical address, and the highest one in a page of this size. */
 pt_paddr format_paddr_last(const struct pt_format *format);
+pt_paddr format_paddr_last_of(const struct pt_format *format, uint64_t page_size);
 
 /** Another canonical address that names the same entry (PT_EITHER_HALF), or the same one. */
 pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr);

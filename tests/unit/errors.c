@@ -1166,7 +1166,7 @@ static void the_widest_physical_addresses_fit_in_entries(void **state)
     pt_flush_init(&flush, &table);
     FOR_EACH_PAGE_SIZE(size, &wide)
         for (pt_flags flags = 0; flags <= PT_ALL_FLAGS; flags++) {
-            pt_paddr paddr = format_paddr_last(&wide) - size + 1;
+            pt_paddr paddr = format_paddr_last_of(&wide, size) - size + 1;
 
             assert_ok(pt_map(&table, 0, paddr, size, flags, &flush));
             assert_mapped(&table, 0, paddr, size, format_reads_back(format, flags));
