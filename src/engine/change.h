@@ -391,13 +391,9 @@ static inline enum pt_status change_region(struct page_table *pt, const struct c
     struct change_plan plan;
     enum pt_status status;
 
-    /* Plan again after reserving: the allocator may have changed the tree. */
-    while ((status = plan_change(&tree, pt, change, flush, &plan)) == PT_OK && plan.splits > reserve.count) {
-        if (!reserve_fill(&tree, pt, &reserve, plan.splits)) {
-            status = PT_NO_MEMORY;
-            break;
-        }
-    }
+    do
+        status = plan_change(&tree, pt, change, flush, &plan);
+    while (must_plan_again(&tree, pt, &reserve, plan.splits, &status));
     if (status == PT_OK)
         commit_change(&tree, pt, change, &plan, &reserve, flush);
     reserve_release(&tree, pt, &reserve);
@@ -468,8 +464,7 @@ PT_INLINE enum pt_status unmap_page(const struct tree *tree, const struct page_t
             continue;
         }
         at.entry = take_entry(tree, at.table, page_index(&at) + i, 0);
-        old->flags |=
-            encoding.leaf_flags(format_of(tree), at.entry, at.level == last_level(tree)) & (PT_ACCESSED | PT_DIRTY);
+        old->flags |= recorded_in(tree, at.entry, at.level);
     }
     if (leaf_is_owed(tree, at.entry, at.level))
         pt_flush_add(flush, page_first(tree, &at, vaddr), size << at.group, size,

@@ -83,6 +83,19 @@ PT_INLINE enum pt_status check_region(const struct tree *tree, pt_vaddr vaddr, u
     return PT_OK;
 }
 
+/* The same for a change of what is there, which must not be in a part that another table owns. */
+static inline enum pt_status check_own_region(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr,
+                                              uint64_t size)
+{
+    enum pt_status status = check_region(tree, vaddr, size, vaddr | size, 0, 0);
+    size_t last = index_of(tree, vaddr + (size - 1), 0);
+
+    for (size_t i = index_of(tree, vaddr, 0); status == PT_OK && pt->has_borrowed && i <= last; i++)
+        if (slot_is(tree, &pt->borrowed, i))
+            return PT_SHARED;
+    return status;
+}
+
 /* Groups are smaller than a table (the root may be one), and are split into single pages, which must exist. */
 PT_INLINE bool group_is_sound(const struct tree *tree, unsigned above_last)
 {

@@ -9,11 +9,12 @@
 
 #include <pagetable/pagetable.h>
 
-#define PT_INLINE static inline __attribute__((always_inline))
 #define PT_OUTLINE static __attribute__((noinline, unused))
 #ifdef __OPTIMIZE_SIZE__
+#define PT_INLINE static inline
 #define PT_UNROLL(times)
 #else
+#define PT_INLINE static inline __attribute__((always_inline))
 #define PT_UNROLL(times) PT_PRAGMA(GCC unroll times)
 #define PT_PRAGMA(text) _Pragma(#text)
 #endif

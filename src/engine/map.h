@@ -335,13 +335,9 @@ static inline enum pt_status map_request_in_steps(struct page_table *pt, const s
     enum pt_status status;
     size_t needed;
 
-    /* Plan again after reserving: the allocator may have changed the tree. */
-    while ((status = plan_map(&tree, pt, request, &needed)) == PT_OK && needed > reserve.count) {
-        if (!reserve_fill(&tree, pt, &reserve, needed)) {
-            status = PT_NO_MEMORY;
-            break;
-        }
-    }
+    do
+        status = plan_map(&tree, pt, request, &needed);
+    while (must_plan_again(&tree, pt, &reserve, needed, &status));
     if (status == PT_OK)
         commit_map(&tree, pt, request, &reserve, flush);
     reserve_release(&tree, pt, &reserve);

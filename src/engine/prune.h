@@ -86,9 +86,7 @@ static inline enum pt_status engine_prune(struct page_table *pt, pt_vaddr vaddr,
 
     if (size == 0)
         return PT_OK;
-    status = check_region(&tree, vaddr, size, vaddr | size, 0, 0);
-    if (status == PT_OK && region_is_borrowed(&tree, pt, vaddr, last))
-        status = PT_SHARED;
+    status = check_own_region(&tree, pt, vaddr, size);
     if (status != PT_OK)
         return status;
 

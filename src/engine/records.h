@@ -22,8 +22,7 @@ static inline bool clear_page(const struct tree *tree, const struct place *at, p
         while (
             !swap_entry(at->table, page_index(at) + i, &old, encoding.clear_recorded(format_of(tree), old, recorded)))
             ;
-        mapping.flags |=
-            encoding.leaf_flags(format_of(tree), old, at->level == last_level(tree)) & (PT_ACCESSED | PT_DIRTY);
+        mapping.flags |= recorded_in(tree, old, at->level);
         if (i == 0)
             bits = old;
     }
@@ -45,9 +44,7 @@ static inline enum pt_status engine_clear_recorded(struct page_table *pt, pt_vad
         return PT_BAD_FORMAT;
     if (size == 0)
         return PT_OK;
-    status = check_region(&tree, vaddr, size, vaddr | size, 0, 0);
-    if (status == PT_OK && region_is_borrowed(&tree, pt, vaddr, last))
-        status = PT_SHARED;
+    status = check_own_region(&tree, pt, vaddr, size);
     if (status != PT_OK)
         return status;
 

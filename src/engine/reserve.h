@@ -56,15 +56,22 @@ static inline void reserve_release(const struct tree *tree, const struct page_ta
         free_table(tree, pt, reserve_take(tree, reserve), 1);
 }
 
-/* Have `needed` frames in all. On false the caller releases what there is. */
-static inline bool reserve_fill(const struct tree *tree, const struct page_table *pt, struct reserve *reserve,
-                                size_t needed)
+/*
+ * After a plan that needs this many frames: there were fewer, and now there are enough, but the plan has to be made
+ * again, because the allocator may have changed the tree. PT_NO_MEMORY if it has no more.
+ */
+static inline bool must_plan_again(const struct tree *tree, const struct page_table *pt, struct reserve *reserve,
+                                   size_t needed, enum pt_status *status)
 {
+    if (*status != PT_OK || needed <= reserve->count)
+        return false;
     while (reserve->count < needed) {
         pt_paddr frame = alloc_linked_table(tree, pt);
 
-        if (frame == PT_NO_FRAME)
+        if (frame == PT_NO_FRAME) {
+            *status = PT_NO_MEMORY;
             return false;
+        }
         __builtin_memcpy(table_at(tree, frame), &reserve->first, sizeof(reserve->first));
         reserve->first = frame;
         reserve->count++;

@@ -45,12 +45,9 @@ static inline enum pt_status engine_split(struct page_table *pt, pt_vaddr vaddr,
         return PT_BAD_ADDRESS;
 
     sort = sort_of_size(&tree, page_size);
-    while ((status = plan_split(&tree, pt, vaddr, sort, flush, &needed)) == PT_OK && needed > reserve.count) {
-        if (!reserve_fill(&tree, pt, &reserve, needed)) {
-            status = PT_NO_MEMORY;
-            break;
-        }
-    }
+    do
+        status = plan_split(&tree, pt, vaddr, sort, flush, &needed);
+    while (must_plan_again(&tree, pt, &reserve, needed, &status));
     if (status == PT_OK) {
         struct place at;
 
@@ -196,9 +193,7 @@ static inline enum pt_status engine_collapse(struct page_table *pt, pt_vaddr vad
 
     if (size == 0)
         return PT_OK;
-    status = check_region(&tree, vaddr, size, vaddr | size, 0, 0);
-    if (status == PT_OK && region_is_borrowed(&tree, pt, vaddr, last))
-        status = PT_SHARED;
+    status = check_own_region(&tree, pt, vaddr, size);
     if (status != PT_OK)
         return status;
 

@@ -159,12 +159,9 @@ static inline enum pt_status engine_copy_from(struct page_table *pt, const struc
 
     first = index_of(&tree, vaddr, 0);
     last = index_of(&tree, vaddr + (size - 1), 0);
-    while ((status = plan_copy(&tree, pt, source, first, last, &needed)) == PT_OK && needed > reserve.count) {
-        if (!reserve_fill(&from, source, &reserve, needed)) {
-            status = PT_NO_MEMORY;
-            break;
-        }
-    }
+    do
+        status = plan_copy(&tree, pt, source, first, last, &needed);
+    while (must_plan_again(&from, source, &reserve, needed, &status));
     /*
      * const in the call says that no mapping of the source changes, and none does. That it has lent
      * something is kept with it all the same; no table made by pt_create is a const object.

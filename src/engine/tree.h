@@ -493,17 +493,21 @@ PT_INLINE pt_vaddr page_last(const struct tree *tree, const struct place *at, pt
     return vaddr | (sort_size(tree, sort_at(at)) - 1);
 }
 
+/* What the hardware recorded in a leaf. */
+PT_INLINE pt_flags recorded_in(const struct tree *tree, pt_entry leaf, unsigned level)
+{
+    return encoding.leaf_flags(format_of(tree), leaf, level == last_level(tree)) & (PT_ACCESSED | PT_DIRTY);
+}
+
 PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, const struct place *at)
 {
-    bool last = at->level == last_level(tree);
     uint64_t size = sort_size(tree, sort_at(at));
     struct pt_mapping mapping = {address_in_leaf(tree, at->entry, at->level) & ~(size - 1), size,
-                                 encoding.leaf_flags(format_of(tree), at->entry, last)};
+                                 encoding.leaf_flags(format_of(tree), at->entry, at->level == last_level(tree))};
 
     /* The hardware records in whichever entry of the group it meets. */
     for (size_t i = 0; at->group != 0 && i < page_entries(at); i++)
-        mapping.flags |= encoding.leaf_flags(format_of(tree), load_entry(at->table, page_index(at) + i), last) &
-                         (PT_ACCESSED | PT_DIRTY);
+        mapping.flags |= recorded_in(tree, load_entry(at->table, page_index(at) + i), at->level);
     return mapping;
 }
 
@@ -547,15 +551,6 @@ static inline struct place descend_to(const struct tree *tree, pt_paddr root, pt
 static inline struct place descend(const struct tree *tree, pt_paddr root, pt_vaddr vaddr)
 {
     return descend_to(tree, root, vaddr, last_level(tree));
-}
-
-/* Some of [first, last] is in a part that another table owns. */
-PT_INLINE bool region_is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr first, pt_vaddr last)
-{
-    for (size_t i = index_of(tree, first, 0); pt->has_borrowed && i <= index_of(tree, last, 0); i++)
-        if (slot_is(tree, &pt->borrowed, i))
-            return true;
-    return false;
 }
 
 /* vaddr's entry is in a part that another table owns. */
