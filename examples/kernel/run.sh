@@ -43,6 +43,8 @@ riscv64-sv48x4         riscv64      pt_sv48x4              GUEST              rv
 riscv64-sv57x4         riscv64      pt_sv57x4              GUEST              rv64
 loongarch64            loongarch64  pt_loongarch64         -                  la464
 loongarch64-3level     loongarch64  pt_loongarch64_3level  3LEVEL             la464
+loongarch64-16k        loongarch64  pt_loongarch64_16k     16K                la464
+loongarch64-64k        loongarch64  pt_loongarch64_64k     64K                la464
 '
 
 # Formats without a kernel, and why.

@@ -20,6 +20,8 @@ const bool machine_tracks_access = true; /* by FEAT_HAFDBS, which "max" has */
 const bool machine_guards_user_pages = false;
 const bool machine_has_asids = true; /* VMIDs */
 
+const struct machine_options machine_options = {.check_detect = virt_check_detect};
+
 /* ---- The second stage ---------------------------------------------------------------------------- */
 
 #define SCTLR_EL1_OFF UINT64_C(0x30d00800) /* RES1 bits: the guest's MMU and caches are off */
@@ -30,7 +32,6 @@ static const struct page_table *current; /* the table that VTTBR_EL2 has */
 
 void machine_set_up(void)
 {
-    uint64_t mmfr0 = READ_REGISTER("id_aa64mmfr0_el1"), mmfr1 = READ_REGISTER("id_aa64mmfr1_el1");
     struct pt_format wanted = MACHINE_FORMAT;
 
 #ifdef MACHINE_WIDE
@@ -39,10 +40,7 @@ void machine_set_up(void)
 #ifdef MACHINE_5LEVEL
     wanted.levels++; /* a root of 16 entries in place of 16 concatenated tables */
 #endif
-    format = pt_aarch64_detect(wanted, mmfr0, mmfr1, READ_REGISTER("id_aa64mmfr2_el1"));
-    if (format.levels != wanted.levels || format.va_bits != wanted.va_bits || format.page_sizes != wanted.page_sizes ||
-        format.features != wanted.features || format.pa_bits != wanted.pa_bits || format.bbm_level != 2)
-        kernel_panic("pt_aarch64_detect, \"max\" has it all", mmfr0, mmfr1, 0);
+    format = virt_detect(wanted);
 }
 
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)

@@ -34,13 +34,7 @@ const bool machine_has_asids = true;
 
 void machine_set_up(void)
 {
-    uint64_t mmfr0 = READ_REGISTER("id_aa64mmfr0_el1"), mmfr1 = READ_REGISTER("id_aa64mmfr1_el1");
-
-    format = pt_aarch64_detect(MACHINE_FORMAT, mmfr0, mmfr1, READ_REGISTER("id_aa64mmfr2_el1"));
-    if (format.levels != MACHINE_FORMAT.levels || format.va_bits != MACHINE_FORMAT.va_bits ||
-        format.page_sizes != MACHINE_FORMAT.page_sizes || format.features != MACHINE_FORMAT.features ||
-        format.pa_bits != MACHINE_FORMAT.pa_bits || format.bbm_level != 2)
-        kernel_panic("pt_aarch64_detect, \"max\" has it all", mmfr0, mmfr1, 0);
+    format = virt_detect(MACHINE_FORMAT);
 #ifdef MACHINE_CONTIGUOUS
     format = pt_aarch64_contiguous(format);
 #endif
@@ -144,10 +138,12 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     return translated(TRANSLATE("r", vaddr), roots[kernel_is_upper(vaddr)], vaddr, paddr);
 }
 
-bool machine_translate_write(pt_vaddr vaddr)
+static bool translate_write(pt_vaddr vaddr)
 {
     return (TRANSLATE("w", vaddr) & 1) == 0;
 }
+
+const struct machine_options machine_options = {.check_detect = virt_check_detect, .translate_write = translate_write};
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Serial line, exit, memory, and what is said of a trap that nobody asked for. */
+#include <pagetable/hw.h>
+
+#include "console.h"
 #include "virt.h"
 
 #define RAM UINT64_C(0x40000000)
@@ -76,4 +79,22 @@ void machine_sync_instructions(void)
                      :
                      :
                      : "memory");
+}
+
+static bool has_all;
+
+struct pt_format virt_detect(struct pt_format wanted)
+{
+    struct pt_format found = pt_aarch64_detect(wanted, READ_REGISTER("id_aa64mmfr0_el1"),
+                                               READ_REGISTER("id_aa64mmfr1_el1"), READ_REGISTER("id_aa64mmfr2_el1"));
+
+    has_all = found.levels == wanted.levels && found.va_bits == wanted.va_bits &&
+              found.page_sizes == wanted.page_sizes && found.features == wanted.features &&
+              found.pa_bits == wanted.pa_bits && found.bbm_level == 2;
+    return found;
+}
+
+void virt_check_detect(void)
+{
+    check(has_all, "this CPU has the whole format, and FEAT_BBM level 2");
 }

@@ -28,6 +28,10 @@
  */
 bool translated(uint64_t par, const struct page_table *table, pt_vaddr vaddr, pt_paddr *paddr);
 
+/* What the CPU has of a format; and the check, later, that it was the whole of it: QEMU's "max" has it all. */
+struct pt_format virt_detect(struct pt_format wanted);
+void virt_check_detect(void);
+
 /* Called by boot.S. */
 void machine_set_up(void);
 _Noreturn void trap_unexpected(uint64_t vector);

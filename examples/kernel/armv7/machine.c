@@ -107,7 +107,7 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     return true;
 }
 
-bool machine_user_may(enum access access, pt_vaddr vaddr)
+static bool user_may(enum access access, pt_vaddr vaddr)
 {
     uint32_t par;
 
@@ -117,6 +117,8 @@ bool machine_user_may(enum access access, pt_vaddr vaddr)
         TRANSLATE(3, vaddr, par);
     return (par & 1) == 0;
 }
+
+const struct machine_options machine_options = {.user_may = user_may};
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
 

@@ -86,8 +86,8 @@ void drop_tlb(void)
 {
     const struct pt_flush all = {.format = machine_format, .asid = PT_NO_ASID, .global = true, .everything = true};
 
-    if (machine_flush_tlb)
-        machine_flush_tlb(NULL, &all);
+    if (machine_options.flush_tlb != NULL)
+        machine_options.flush_tlb(NULL, &all);
     else
         pt_hw_flush(&all);
 }

@@ -143,10 +143,11 @@ static void compare_user(pt_vaddr vaddr, pt_flags flags, const char *when)
 {
     bool user = (flags & PT_USER) != 0;
 
-    if (machine_user_may != NULL && (machine_user_may(ACCESS_READ, vaddr) != (user && (flags & PT_READ) != 0) ||
-                                     machine_user_may(ACCESS_WRITE, vaddr) != (user && (flags & PT_WRITE) != 0)))
-        check(false, "%s: %jx is mapped with flags %x, a user may read %u, write %u", when, vaddr, flags,
-              machine_user_may(ACCESS_READ, vaddr), machine_user_may(ACCESS_WRITE, vaddr));
+    if (machine_options.user_may == NULL)
+        return;
+    if (machine_options.user_may(ACCESS_READ, vaddr) != (user && (flags & PT_READ) != 0) ||
+        machine_options.user_may(ACCESS_WRITE, vaddr) != (user && (flags & PT_WRITE) != 0))
+        check(false, "%s: %jx is mapped with flags %x, the hardware has another opinion of users", when, vaddr, flags);
 }
 
 /*
@@ -187,7 +188,8 @@ static void compare(const struct page *page, uint64_t offset, const char *when)
     if (translates != ((mapping.flags & PT_READ) != 0) || (translates && paddr != mapping.paddr))
         check(false, "%s: %jx is mapped to %jx with flags %x, the hardware %s %jx", when, vaddr, mapping.paddr,
               mapping.flags, translates ? "translates to" : "faults,", paddr);
-    if (machine_translate_write && machine_translate_write(vaddr) != ((mapping.flags & PT_WRITE) != 0))
+    if (machine_options.translate_write != NULL &&
+        machine_options.translate_write(vaddr) != ((mapping.flags & PT_WRITE) != 0))
         check(false, "%s: %jx is mapped with flags %x, the hardware has another opinion of writes", when, vaddr,
               mapping.flags);
     compare_user(vaddr, mapping.flags, when);

@@ -434,13 +434,14 @@ static void check_counted(struct kernel *kernel, pt_vaddr vaddr, unsigned option
     struct page_table *table = kernel_table(kernel, vaddr);
     uint64_t size = 3 * span(1) + 7 * span(0);
     pt_paddr large = kernel->tagged & ~(span(1) - 1);
-    pt_vaddr start = vaddr - span(0); /* the page before it is below another table */
+    uint64_t before_it = large != 0 ? span(0) : 0; /* a page below another table, where there is memory for it */
+    pt_vaddr start = vaddr - before_it;
     size_t before = kernel->tables, counted, taken;
     struct pt_flush flush;
 
     pt_flush_init(&flush, table);
-    must(pt_count_tables(table, start, large - span(0), size, PT_READ, options, &counted), "pt_count_tables");
-    must(pt_map_region(table, start, large - span(0), size, PT_READ, options, &flush), "pt_map_region");
+    must(pt_count_tables(table, start, large - before_it, size, PT_READ, options, &counted), "pt_count_tables");
+    must(pt_map_region(table, start, large - before_it, size, PT_READ, options, &flush), "pt_map_region");
     pt_flush(&flush);
     taken = kernel->tables - before;
     check(counted == taken && reads(vaddr + (kernel->tagged - large), kernel->tagged),

@@ -114,7 +114,7 @@ static inline bool kernel_has_no_execute(void)
 
 /* memory.c: the frame pool, tagged memory; and a handler that counts tables, with a struct kernel as its ctx. */
 void kernel_set_up_memory(struct kernel *kernel);
-extern const struct pt_handler kernel_handler;
+extern struct pt_handler kernel_handler;
 
 /* main.c: map all that the kernel uses, paddr to paddr, with the largest pages that fit. */
 void kernel_map_linear(struct page_table *table);

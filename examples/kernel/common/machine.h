@@ -101,21 +101,21 @@ extern const bool machine_remap_invalidates;
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr);
 extern const bool machine_translate_reads;
 
-/* ---- What a machine may leave out ---------------------------------------------------------------- */
+/* What not every machine has: NULL where it has not. */
+struct machine_options {
+    /* Checks that the library's helper, which asks the CPU what it has, finds what this one is known to have. */
+    void (*check_detect)(void);
 
-/*
- * The handler's flush_tlb. Only where the library does not invalidate itself, which is with nested tables of x86.
- */
-void machine_flush_tlb(void *ctx, const struct pt_flush *flush) __attribute__((weak));
+    /* The handler's flush_tlb, where the library does not invalidate by itself: with nested tables of x86. */
+    void (*flush_tlb)(void *ctx, const struct pt_flush *flush);
 
-/* Checks that the library's helper, which asks the CPU what it has, finds what this one is known to have. */
-void machine_check_detect(void) __attribute__((weak));
+    /* Whether the hardware's walk lets the kernel write at vaddr, without writing. */
+    bool (*translate_write)(pt_vaddr vaddr);
 
-/* Whether the hardware's walk lets the kernel write at vaddr, without writing. */
-bool machine_translate_write(pt_vaddr vaddr) __attribute__((weak));
-
-/* Whether the hardware's walk lets code at the lowest privilege read (or write) at vaddr. */
-bool machine_user_may(enum access access, pt_vaddr vaddr) __attribute__((weak));
+    /* Whether the hardware's walk lets code at the lowest privilege read (or write) at vaddr. */
+    bool (*user_may)(enum access access, pt_vaddr vaddr);
+};
+extern const struct machine_options machine_options;
 
 /* ---- What the kernel offers to the machine ------------------------------------------------------ */
 

@@ -44,8 +44,8 @@ static void show_address_space(const struct page_table *table)
 static void check_detect(struct kernel *of)
 {
     (void)of;
-    if (machine_check_detect != NULL)
-        machine_check_detect();
+    if (machine_options.check_detect != NULL)
+        machine_options.check_detect();
     else
         note("the library has no helper that finds out what this CPU has");
 }
@@ -97,6 +97,7 @@ _Noreturn void kernel_main(void)
     print("pagetable: %s, format %s\n", machine_name, machine_format->name);
     for (const struct machine_region *region = machine_regions; region->size != 0; region++)
         print("%jx: %s, %ju KiB\n", region->paddr, region->name, region->size / 1024);
+    kernel_handler.flush_tlb = machine_options.flush_tlb;
     kernel_set_up_memory(&kernel);
 
     must(pt_create(&kernel.table, machine_format, &kernel_handler, &kernel), "pt_create");

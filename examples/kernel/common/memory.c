@@ -29,12 +29,11 @@ static void *table_memory(void *ctx, pt_paddr paddr)
     return kernel_memory(paddr);
 }
 
-/* One CPU, and the library knows how to flush its TLB, but for nested tables. */
-const struct pt_handler kernel_handler = {
+/* One CPU, and the library knows how to flush its TLB, but for nested tables: main.c says how then. */
+struct pt_handler kernel_handler = {
     .alloc_frames = alloc_tables,
     .dealloc_frames = dealloc_tables,
     .phys_to_virt = table_memory,
-    .flush_tlb = machine_flush_tlb,
 };
 
 /* Fill memory so that a read through any mapping of it tells the physical address it came from. */

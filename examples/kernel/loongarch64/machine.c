@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * QEMU's "virt" machine with -cpu la464. The kernel itself runs in a direct-mapped window, as LoongArch kernels
+ * QEMU's "virt" machine with -cpu la464. Built once for each format: -DMACHINE_FORMAT=pt_loongarch64_16k, for which
+ * tlb_refill.S has to be told, too: -DMACHINE_16K. The kernel itself runs in a direct-mapped window, as LoongArch kernels
  * do; what it maps is looked at through the TLB, which tlb_refill.S fills.
  */
 #include <stdalign.h>
 
 #include <pagetable/hw.h>
 
+#include "console.h"
 #include "machine.h"
 
 #define CACHED UINT64_C(0x9000000000000000) /* the windows that boot.S sets up */
@@ -18,18 +20,16 @@
 #define PCI_CONFIGURATION UINT64_C(0x20000000)
 #define PCI_MEMORY UINT64_C(0x40000000)
 
-#ifndef MACHINE_FORMAT
-#define MACHINE_FORMAT pt_loongarch64
-#endif
+static struct pt_format format; /* MACHINE_FORMAT, as far as this CPU can do it */
 
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &MACHINE_FORMAT;
+const struct pt_format *const machine_format = &format;
 const uintptr_t machine_linear_offset = CACHED;
 
 const struct machine_region machine_regions[] = {
     {"RAM", 0, RAM_SIZE, PT_READ | PT_WRITE},
-    {"serial line", UART & ~(PT_4K - 1), PT_4K, PT_READ | PT_WRITE | PT_DEVICE},
-    {"power", POWER & ~(PT_4K - 1), PT_4K, PT_READ | PT_WRITE | PT_DEVICE},
+    {"serial line", UART & ~(PT_64K - 1), PT_64K, PT_READ | PT_WRITE | PT_DEVICE},
+    {"power", POWER & ~(PT_64K - 1), PT_64K, PT_READ | PT_WRITE | PT_DEVICE},
     {0},
 };
 
@@ -97,7 +97,7 @@ _Noreturn void machine_exit(bool passed)
     } while (0)
 
 /* Translation is always on, but for the windows there is nothing: all entries of the root are unused. */
-static alignas(4096) uint64_t empty_root[512];
+static alignas(65536) uint64_t empty_root[8192];
 
 static void load_empty_root(void)
 {
@@ -107,12 +107,27 @@ static void load_empty_root(void)
     pt_hw_invalidate_end();
 }
 
+static bool can_use; /* what pt_loongarch64_detect says of MACHINE_FORMAT */
+
+/* QEMU's la464 has addresses of 48 bits, and TLB entries of up to two pages of 512 MiB each. */
+static void check_detect(void)
+{
+    check(can_use && format.va_bits == MACHINE_FORMAT.va_bits && format.pa_bits == 48 &&
+              format.page_sizes == (MACHINE_FORMAT.page_sizes & (2 * PT_1G - 1)),
+          "this CPU can use the format, with %u address bits and pages of sizes %jx", format.va_bits,
+          format.page_sizes);
+}
+
+const struct machine_options machine_options = {.check_detect = check_detect};
+
 void machine_set_up_mmu(void); /* called by boot.S */
 
 void machine_set_up_mmu(void)
 {
     uint64_t *frame0 = (uint64_t *)CACHED;
 
+    format = MACHINE_FORMAT;
+    can_use = pt_loongarch64_detect(&format);
     pt_hw_set_format(machine_format);
     WRITE_CSR(PT_LOONGARCH_CSR_ASID, 0);
     load_empty_root();
@@ -121,7 +136,7 @@ void machine_set_up_mmu(void)
      * A refill handler that takes an unused directory entry for a table looks here. Let it find leaves that
      * are valid at every level, so that the checks of what is not mapped see it.
      */
-    for (unsigned i = 0; i < 512; i++)
+    for (unsigned i = 0; i < 1u << format.index_bits; i++)
         frame0[i] = PT_LOONGARCH_ENTRY_V | PT_LOONGARCH_ENTRY_D | PT_LOONGARCH_ENTRY_H |
                     PT_LOONGARCH_MAT_NORMAL << PT_LOONGARCH_ENTRY_MAT_SHIFT;
 }

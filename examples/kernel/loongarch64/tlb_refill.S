@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLB refill handler for tables of pt_loongarch64; with other measures below, for those of the formats with three
- * levels and larger pages. Copy it: it needs nothing of the rest of this kernel
- * but its physical address in TLBRENTRY, two SAVE registers that are its own, and the roots in PGDL, PGDH.
+ * The TLB refill handler for tables of pt_loongarch64; with the other measures below, for those of the formats with
+ * three levels and larger pages. Copy it: it needs nothing of the rest of this kernel but its physical address in TLBRENTRY, two SAVE registers that are its own, and the roots in PGDL, PGDH.
  *
  * The CPU comes here when it misses in the TLB, in direct translation mode: addresses are physical, and
  * no miss can happen inside. A TLB entry is a pair of neighbouring pages, TLBRELO0 and TLBRELO1, with the
@@ -18,6 +17,14 @@
 #define PAGE_SHIFT 12
 #define LEVELS 3
 #define VA_BITS 39
+#elif defined(MACHINE_16K)
+#define PAGE_SHIFT 14
+#define LEVELS 3
+#define VA_BITS 47
+#elif defined(MACHINE_64K)
+#define PAGE_SHIFT 16
+#define LEVELS 3
+#define VA_BITS 48
 #else
 #define PAGE_SHIFT 12
 #define LEVELS 4

@@ -66,13 +66,16 @@ _Noreturn void machine_exit(bool passed)
 static const struct pt_format *widest; /* while nothing is translated */
 
 /* QEMU is told to make a hart that has no wider format than this kernel's. */
-void machine_check_detect(void)
+static void check_detect(void)
 {
     check(widest == &MACHINE_FORMAT, "while nothing is translated, the hart is found to have up to %s",
           widest ? widest->name : "no translation");
     if (!kernel_is_hypervisor())
         check(pt_riscv_detect(NULL) == &MACHINE_FORMAT, "... and now the one in use");
 }
+const struct machine_options machine_options = {.check_detect = check_detect};
+#else
+const struct machine_options machine_options = {0};
 #endif
 
 /* boot.S, before kernel_main */

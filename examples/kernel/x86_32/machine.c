@@ -22,6 +22,7 @@ const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
 const bool machine_has_asids = false; /* PCIDs are for 64 bits */
 const bool machine_tracks_access = true;
+const struct machine_options machine_options = {0};
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 

@@ -256,7 +256,7 @@ void machine_disable_mmu(void)
     is_guest = false;
 }
 
-void machine_flush_tlb(void *ctx, const struct pt_flush *flush)
+static void flush_tlb(void *ctx, const struct pt_flush *flush)
 {
     (void)ctx;
     if (!is_guest)
@@ -264,3 +264,5 @@ void machine_flush_tlb(void *ctx, const struct pt_flush *flush)
     request.tlb_control = pt_npt_tlb_control(flush, request.table->asid, can_flush_asid);
     ask();
 }
+
+const struct machine_options machine_options = {.flush_tlb = flush_tlb};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel translates its own addresses: CR3. */
+#include "console.h"
 #include "paging.h"
 
 #include <pagetable/hw/x86_64.h>
@@ -14,12 +15,19 @@ const bool machine_has_asids = false; /* QEMU has no PCIDs */
 
 void paging_set_up(void)
 {
+}
+
+static void check_detect(void)
+{
     struct pt_format own = pt_x86_64_detect();
 
-    if (own.levels != machine_format->levels || own.page_sizes != machine_format->page_sizes ||
-        own.features != machine_format->features || own.pa_bits < 36 || own.pa_bits > machine_format->pa_bits)
-        kernel_panic("pt_x86_64_detect", own.levels, own.pa_bits, own.page_sizes);
+    check(own.levels == machine_format->levels && own.page_sizes == machine_format->page_sizes &&
+              own.features == machine_format->features && own.pa_bits >= 36 && own.pa_bits <= machine_format->pa_bits,
+          "this CPU runs with %u levels, and has pages of sizes %jx and %u physical address bits", own.levels,
+          own.page_sizes, own.pa_bits);
 }
+
+const struct machine_options machine_options = {.check_detect = check_detect};
 
 pt_vaddr paging_address(pt_vaddr vaddr)
 {
