@@ -67,10 +67,15 @@ static inline void settle(struct pt_flush *flush, pt_vaddr first, pt_vaddr last)
 
 /* ---- Replacing --------------------------------------------------------------------------------- */
 
+static inline bool root_is_latched(const struct tree *tree)
+{
+    return encoding.root_is_latched && encoding.root_is_latched(format_of(tree));
+}
+
 /* Where the hardware holds the root's entries itself, all of it has to look again. */
 static inline void owe_root_entry(const struct tree *tree, struct pt_flush *flush, unsigned level)
 {
-    if (level == 0 && encoding.root_is_latched && encoding.root_is_latched(format_of(tree))) {
+    if (level == 0 && root_is_latched(tree)) {
         flush->everything = true;
         flush->tables_changed = true;
     }

@@ -113,9 +113,9 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
 
         if (entry_kind(from, entry, 0) == ENTRY_EMPTY) {
             entry = populate(from, source, i, reserve);
-            /* An MMU that remembers unused entries may do so for the source's, in its address space. */
+            /* An MMU that remembers unused entries, or the root's, may do so for the source's, in its address space. */
             owe_root_entry(from, flush, 0);
-            if (format_of(tree)->new_mapping_owes == PT_OWES_FLUSH) {
+            if (format_of(tree)->new_mapping_owes == PT_OWES_FLUSH || root_is_latched(from)) {
                 flush->everything = true;
                 flush->asid = PT_NO_ASID;
             }
