@@ -4,7 +4,7 @@
 
 /* Every test goes through these: where the window lies, and whether the table has an ASID. */
 struct setting {
-    pt_vaddr base;
+    enum judge_place place;
     uint32_t asid;
 };
 
@@ -21,9 +21,9 @@ static void start(struct judge *judge, const struct setting *setting)
 
 #ifdef PT_ONLY_FORMAT
     (void)format;
-    judge_start(judge, judge->descriptor, setting->base, setting->asid);
+    judge_start(judge, judge->descriptor, setting->place, setting->asid);
 #else
-    judge_start(judge, &format, setting->base, setting->asid);
+    judge_start(judge, &format, setting->place, setting->asid);
 #endif
 }
 
@@ -34,18 +34,30 @@ static void start(struct judge *judge, const struct setting *setting)
 static const pt_flags scopes[] = {0, PT_GLOBAL};
 #define FOR_EACH_SCOPE(scope) for (size_t i_ = 0; i_ < TESTS_COUNT(scopes) && ((scope) = scopes[i_], true); i_++)
 
-#define SIZES_COUNT 3
-static const uint64_t sizes[SIZES_COUNT] = {PT_4K, PT_2M, PT_1G};
+/* Root entries that are shared lead to tables: there is no page among them. */
+static unsigned shared_options(const struct judge *j)
+{
+    return format_level_of(&j->format, j->block) > 0 ? PT_ALLOW_HUGE : 0;
+}
 
 static void map_window(struct judge *j, uint64_t page_size, pt_flags flags)
 {
-    assert_ok(judge_map(j, j->base, frames_of(j, j->base), page_size, flags));
+    assert_ok(judge_map_large(j, j->base, frames_of(j, j->base), page_size, flags));
     judge_flush(j);
+}
+
+/* What map_window mapped. */
+static void unmap_large(struct judge *j, uint64_t page_size)
+{
+    if (j->format.page_sizes & page_size)
+        assert_ok(judge_unmap(j, j->base));
+    else
+        assert_ok(judge_unmap_region(j, j->base, page_size, 0));
 }
 
 static void clear_window(struct judge *j)
 {
-    assert_ok(judge_unmap_region(j, j->base, JUDGE_WINDOW, PT_SKIP_HOLES));
+    assert_ok(judge_unmap_region(j, j->base, j->window, PT_SKIP_HOLES));
     judge_flush(j);
 }
 
@@ -56,10 +68,10 @@ static void the_mmu_sees_every_store(void **state)
 {
     struct judge *j = *state;
 
-    assert_ok(judge_map(j, j->base, frames_of(j, j->base), PT_4K, RW));
+    assert_ok(judge_map(j, j->base, frames_of(j, j->base), j->page, RW));
     assert_int_equal(j->moments_after, 1);
     judge_flush(j);
-    assert_ok(judge_map_region(j, j->base + PT_4K, 0, 7 * PT_4K, RW, 0));
+    assert_ok(judge_map_region(j, j->base + j->page, 0, 7 * j->page, RW, 0));
     assert_int_equal(j->moments_after, 8);
 #if defined(__LP64__)
     assert_int_equal(j->moments_before, 8);
@@ -78,9 +90,9 @@ static void an_unmapped_page_is_forgotten(void **state)
 
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
-    for (size_t i = 0; i < SIZES_COUNT; i++) {
-        map_window(j, sizes[i], RW | scope);
-        assert_ok(judge_unmap(j, j->base + sizes[i] - PT_4K));
+    for (size_t i = 0; i < j->size_count; i++) {
+        map_window(j, j->size[i], RW | scope);
+        assert_ok(judge_unmap(j, j->base + j->size[i] - j->page));
         judge_flush(j);
         clear_window(j);
     }
@@ -94,7 +106,7 @@ static void an_unmapped_region_is_forgotten_and_its_tables_with_it(void **state)
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
     for (unsigned options = 0; options <= PT_ALLOW_HUGE; options++) {
-        uint64_t size = 6 * PT_2M, margin = 3 * PT_4K;
+        uint64_t size = 6 * j->block, margin = 3 * j->page;
 
         assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), size, RW | scope, options));
         judge_flush(j);
@@ -115,16 +127,16 @@ static void a_new_mapping_is_not_hidden_by_a_remembered_hole(void **state)
     FOR_EACH_SCOPE(scope)
     {
         /* With new tables, then in tables that are there. */
-        for (size_t i = 0; i < SIZES_COUNT; i++) {
-            map_window(j, sizes[i], RW | scope);
+        for (size_t i = 0; i < j->size_count; i++) {
+            map_window(j, j->size[i], RW | scope);
             clear_window(j);
         }
-        map_window(j, PT_4K, RW | scope);
-        assert_ok(judge_map(j, j->base + PT_4K, frames_of(j, j->base), PT_4K, RW | scope));
+        map_window(j, j->page, RW | scope);
+        assert_ok(judge_map(j, j->base + j->page, frames_of(j, j->base), j->page, RW | scope));
         judge_flush(j);
-        assert_ok(judge_map(j, j->base + PT_2M, frames_of(j, j->base), PT_2M, RW | scope));
+        assert_ok(judge_map(j, j->base + j->block, frames_of(j, j->base), j->block, RW | scope));
         judge_flush(j);
-        assert_ok(judge_map(j, j->base + PT_1G, frames_of(j, j->base), PT_1G, RW | scope));
+        assert_ok(judge_map_large(j, j->base + j->large, frames_of(j, j->base), j->large, RW | scope));
         judge_flush(j);
         clear_window(j);
     }
@@ -137,14 +149,14 @@ static void a_region_is_mapped_whole_tables_at_a_time(void **state)
     FOR_EACH_SETTING(j)
     {
         /* From the middle of a table, over whole ones, to the middle of the last. */
-        pt_vaddr first = j->base + 2 * PT_4K;
-        uint64_t size = 3 * PT_2M - 4 * PT_4K;
+        pt_vaddr first = j->base + 2 * j->page;
+        uint64_t size = 3 * j->block - 4 * j->page;
 
         assert_ok(judge_map_region(j, first, frames_of(j, first), size, RX, 0));
         judge_flush(j);
         assert_ok(judge_unmap_region(j, first, size, 0));
         judge_flush(j);
-        assert_ok(judge_map_region(j, first, frames_of(j, first), JUDGE_WINDOW - 4 * PT_4K, RW, PT_ALLOW_HUGE));
+        assert_ok(judge_map_region(j, first, frames_of(j, first), j->window - 4 * j->page, RW, PT_ALLOW_HUGE));
         judge_flush(j);
         clear_window(j);
         assert_ok(judge_map_scattered(j, first, size, RW, PT_ALLOW_HUGE));
@@ -160,15 +172,15 @@ static void a_huge_page_takes_the_place_of_empty_tables(void **state)
 
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
-    for (size_t i = 1; i < SIZES_COUNT; i++) {
+    for (size_t i = 1; i < j->size_count; i++) {
         /* pt_unmap leaves the tables, and the MMU remembers the way through them. */
         for (unsigned block = 0; block < 3; block++)
-            assert_ok(judge_map(j, j->base + block * PT_2M, frames_of(j, j->base), PT_4K, RW | scope));
+            assert_ok(judge_map(j, j->base + block * j->block, frames_of(j, j->base), j->page, RW | scope));
         judge_flush(j);
         for (unsigned block = 0; block < 3; block++)
-            assert_ok(judge_unmap(j, j->base + block * PT_2M));
+            assert_ok(judge_unmap(j, j->base + block * j->block));
         judge_flush(j);
-        assert_ok(judge_map(j, j->base, frames_of(j, j->base), sizes[i], RW | scope));
+        assert_ok(judge_map_large(j, j->base, frames_of(j, j->base), j->size[i], RW | scope));
         judge_flush(j);
         clear_window(j);
     }
@@ -181,19 +193,19 @@ static void the_same_address_is_unmapped_and_mapped_under_one_flush(void **state
 
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
-    for (size_t i = 0; i < SIZES_COUNT; i++) {
-        map_window(j, sizes[i], RW | scope);
-        assert_ok(judge_unmap(j, j->base));
-        assert_ok(judge_map(j, j->base, JUDGE_OTHER_FRAMES, sizes[i], RX | scope));
+    for (size_t i = 0; i < j->size_count; i++) {
+        map_window(j, j->size[i], RW | scope);
+        unmap_large(j, j->size[i]);
+        assert_ok(judge_map_large(j, j->base, j->other_frames, j->size[i], RX | scope));
         judge_flush(j);
         /* Another size: smaller ones where the large one was, or the large one over empty tables. */
-        assert_ok(judge_unmap_region(j, j->base, sizes[i], 0));
-        assert_ok(judge_map(j, j->base, JUDGE_OTHER_FRAMES, sizes[(i + 1) % SIZES_COUNT], RW | scope));
+        assert_ok(judge_unmap_region(j, j->base, j->size[i], 0));
+        assert_ok(judge_map_large(j, j->base, j->other_frames, j->size[(i + 1) % j->size_count], RW | scope));
         judge_flush(j);
-        assert_ok(judge_unmap(j, j->base));
-        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), 3 * PT_4K, RW | scope, 0));
-        assert_ok(judge_unmap_region(j, j->base, 3 * PT_4K, 0));
-        assert_ok(judge_map(j, j->base, frames_of(j, j->base), PT_1G, RW | scope));
+        unmap_large(j, j->size[(i + 1) % j->size_count]);
+        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), 3 * j->page, RW | scope, 0));
+        assert_ok(judge_unmap_region(j, j->base, 3 * j->page, 0));
+        assert_ok(judge_map_large(j, j->base, frames_of(j, j->base), j->large, RW | scope));
         judge_flush(j);
         clear_window(j);
     }
@@ -202,21 +214,29 @@ static void the_same_address_is_unmapped_and_mapped_under_one_flush(void **state
 /* ---- Parts of huge pages ----------------------------------------------------------------------- */
 
 struct part {
-    uint64_t page_size, offset, size;
+    uint64_t offset, size;
 };
 
-static const struct part parts[] = {
-    {PT_2M, 0, PT_4K},
-    {PT_2M, PT_2M - PT_4K, PT_4K},
-    {PT_2M, PT_4K, PT_4K},
-    {PT_2M, PT_4K, PT_2M - 2 * PT_4K},
-    {PT_1G, 0, PT_2M},
-    {PT_1G, PT_2M, PT_2M},
-    {PT_1G, PT_4K, PT_4K},
-    {PT_1G, 0, 2 * PT_2M + PT_4K},
-    {PT_1G, PT_2M + 2 * PT_4K, 511 * PT_2M - 2 * PT_4K},
-    {PT_1G, PT_4K, PT_1G - 2 * PT_4K},
-};
+#define MAX_PARTS 8
+
+/* Parts of a page of that size, larger than the smallest. */
+static size_t parts_of(const struct judge *j, uint64_t page_size, struct part *parts)
+{
+    const uint64_t page = j->page, block = j->block;
+    size_t count = 0;
+
+    parts[count++] = (struct part){0, page};
+    parts[count++] = (struct part){page_size - page, page};
+    parts[count++] = (struct part){page, page};
+    parts[count++] = (struct part){page, page_size - 2 * page};
+    if (page_size > 2 * block) {
+        parts[count++] = (struct part){0, block};
+        parts[count++] = (struct part){block, block};
+        parts[count++] = (struct part){0, 2 * block + page};
+        parts[count++] = (struct part){block + 2 * page, page_size - block - 2 * page};
+    }
+    return count;
+}
 
 static void unmapping_a_part_of_a_huge_page_leaves_the_rest(void **state)
 {
@@ -225,11 +245,16 @@ static void unmapping_a_part_of_a_huge_page_leaves_the_rest(void **state)
 
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
-    for (size_t i = 0; i < TESTS_COUNT(parts); i++) {
-        map_window(j, parts[i].page_size, RW | PT_UNCACHED | scope);
-        assert_ok(judge_unmap_region(j, j->base + parts[i].offset, parts[i].size, 0));
-        judge_flush(j);
-        clear_window(j);
+    for (size_t i = 1; i < j->size_count; i++) {
+        struct part parts[MAX_PARTS];
+        size_t count = parts_of(j, j->size[i], parts);
+
+        for (size_t k = 0; k < count; k++) {
+            map_window(j, j->size[i], RW | PT_UNCACHED | scope);
+            assert_ok(judge_unmap_region(j, j->base + parts[k].offset, parts[k].size, 0));
+            judge_flush(j);
+            clear_window(j);
+        }
     }
 }
 
@@ -241,32 +266,37 @@ static void protecting_a_part_of_a_huge_page_leaves_the_rest(void **state)
 
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
-    for (size_t i = 0; i < TESTS_COUNT(parts); i++)
-        for (size_t k = 0; k < TESTS_COUNT(to); k++) {
-            map_window(j, parts[i].page_size, RW | scope);
-            assert_ok(judge_protect_region(j, j->base + parts[i].offset, parts[i].size, to[k], 0));
+    for (size_t i = 1; i < j->size_count; i++) {
+        struct part parts[MAX_PARTS];
+        size_t count = parts_of(j, j->size[i], parts);
+
+        for (size_t k = 0; k < count * TESTS_COUNT(to); k++) {
+            map_window(j, j->size[i], RW | scope);
+            assert_ok(
+                judge_protect_region(j, j->base + parts[k % count].offset, parts[k % count].size, to[k / count], 0));
             judge_flush(j);
             clear_window(j);
         }
+    }
 }
 
-/* Both ends of a region lie in huge pages: 2M and 1G. */
+/* Both ends of a region lie in huge pages, of two sizes. */
 static void a_region_splits_at_both_ends(void **state)
 {
     struct judge *j = *state;
 
     FOR_EACH_SETTING(j)
     {
-        pt_vaddr first = j->base + 511 * PT_2M + 510 * PT_4K;
+        pt_vaddr block = j->base + j->large - j->block, first = j->base + j->large - 2 * j->page;
 
         for (unsigned unmap = 0; unmap < 2; unmap++) {
-            assert_ok(judge_map(j, j->base + 511 * PT_2M, frames_of(j, j->base + 511 * PT_2M), PT_2M, RW));
-            assert_ok(judge_map(j, j->base + PT_1G, frames_of(j, j->base + PT_1G), PT_1G, RW));
+            assert_ok(judge_map(j, block, frames_of(j, block), j->block, RW));
+            assert_ok(judge_map_large(j, j->base + j->large, frames_of(j, j->base + j->large), j->large, RW));
             judge_flush(j);
             if (unmap)
-                assert_ok(judge_unmap_region(j, first, 3 * PT_4K, 0));
+                assert_ok(judge_unmap_region(j, first, 3 * j->page, 0));
             else
-                assert_ok(judge_protect_region(j, first, 3 * PT_4K, PT_READ, 0));
+                assert_ok(judge_protect_region(j, first, 3 * j->page, PT_READ, 0));
             judge_flush(j);
             clear_window(j);
         }
@@ -283,15 +313,15 @@ static void rights_that_were_taken_away_are_gone(void **state)
     struct judge *j = *state;
 
     FOR_EACH_SETTING(j)
-    for (size_t i = 0; i < SIZES_COUNT; i++)
+    for (size_t i = 0; i < j->size_count; i++)
         for (size_t from = 0; from < TESTS_COUNT(flags); from++)
             for (size_t to = 0; to < TESTS_COUNT(flags); to++) {
-                map_window(j, sizes[i], flags[from]);
+                map_window(j, j->size[i], flags[from]);
                 assert_ok(judge_protect(j, j->base, flags[to]));
                 judge_flush(j);
-                assert_ok(judge_protect_region(j, j->base, sizes[i], flags[from], 0));
+                assert_ok(judge_protect_region(j, j->base, j->size[i], flags[from], 0));
                 judge_flush(j);
-                assert_ok(judge_unmap(j, j->base));
+                unmap_large(j, j->size[i]);
                 judge_flush(j);
             }
 }
@@ -303,15 +333,15 @@ static void many_pages_change_their_rights_at_once(void **state)
 
     FOR_EACH_SETTING(j)
     {
-        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), 2 * PT_2M, RW, 0));
-        assert_ok(judge_map_region(j, j->base + 2 * PT_2M, frames_of(j, j->base), PT_1G, RW, PT_ALLOW_HUGE));
+        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), 2 * j->block, RW, 0));
+        assert_ok(judge_map_region(j, j->base + 2 * j->block, frames_of(j, j->base), j->large, RW, PT_ALLOW_HUGE));
         judge_flush(j);
         for (size_t i = 0; i < TESTS_COUNT(flags); i++) {
-            assert_ok(judge_protect_region(j, j->base + PT_4K, 2 * PT_2M + PT_1G - PT_4K, flags[i], 0));
+            assert_ok(judge_protect_region(j, j->base + j->page, 2 * j->block + j->large - j->page, flags[i], 0));
             judge_flush(j);
         }
         for (size_t i = 0; i < TESTS_COUNT(flags); i++)
-            assert_ok(judge_protect_region(j, j->base + PT_4K, 3 * PT_2M, flags[i], 0));
+            assert_ok(judge_protect_region(j, j->base + j->page, 3 * j->block, flags[i], 0));
         judge_flush(j);
         clear_window(j);
     }
@@ -324,13 +354,13 @@ static void access_taken_and_given_back_under_one_flush_is_the_new_one(void **st
 
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
-    for (size_t i = 0; i < SIZES_COUNT; i++) {
-        map_window(j, sizes[i], RW | scope);
+    for (size_t i = 0; i < j->size_count; i++) {
+        map_window(j, j->size[i], RW | scope);
         assert_ok(judge_protect(j, j->base, scope));
         assert_ok(judge_protect(j, j->base, RW | PT_UNCACHED | scope));
         judge_flush(j);
         assert_ok(judge_protect(j, j->base, scope));
-        assert_ok(judge_remap(j, j->base, JUDGE_OTHER_FRAMES, RW | scope));
+        assert_ok(judge_remap(j, j->base, j->other_frames, RW | scope));
         judge_flush(j);
         clear_window(j);
     }
@@ -342,10 +372,10 @@ static void remapped_pages_lead_to_the_new_frames_only(void **state)
     struct judge *j = *state;
 
     FOR_EACH_SETTING(j)
-    for (size_t i = 0; i < SIZES_COUNT; i++) {
-        map_window(j, sizes[i], RW);
+    for (size_t i = 0; i < j->size_count; i++) {
+        map_window(j, j->size[i], RW);
         for (size_t k = 0; k < TESTS_COUNT(flags); k++) {
-            assert_ok(judge_remap(j, j->base + sizes[i] - PT_4K, k % 2 ? JUDGE_OTHER_FRAMES : JUDGE_FRAMES, flags[k]));
+            assert_ok(judge_remap(j, j->base + j->size[i] - j->page, k % 2 ? j->other_frames : j->frames, flags[k]));
             judge_flush(j);
         }
         clear_window(j);
@@ -361,23 +391,23 @@ static void split_and_collapse_change_no_translation(void **state)
 
     FOR_EACH_SETTING(j)
     for (size_t i = 0; i < TESTS_COUNT(flags); i++) {
-        map_window(j, PT_1G, flags[i]);
-        assert_ok(judge_split(j, j->base + PT_2M, PT_2M));
+        map_window(j, j->large, flags[i]);
+        assert_ok(judge_split(j, j->base + j->block, j->block));
         judge_flush(j);
-        assert_ok(judge_split(j, j->base + PT_2M, PT_4K));
+        assert_ok(judge_split(j, j->base + j->block, j->page));
         judge_flush(j);
-        assert_ok(judge_split(j, j->base + 2 * PT_2M + PT_4K, PT_4K));
-        assert_ok(judge_collapse(j, j->base, 4 * PT_2M));
+        assert_ok(judge_split(j, j->base + 2 * j->block + j->page, j->page));
+        assert_ok(judge_collapse(j, j->base, 4 * j->block));
         judge_flush(j);
-        assert_hex_equal(judge_page_size(j, j->base + PT_2M), PT_2M);
-        assert_ok(judge_split(j, j->base, PT_4K));
+        assert_hex_equal(judge_page_size(j, j->base + j->block), j->block);
+        assert_ok(judge_split(j, j->base, j->page));
         judge_flush(j);
-        assert_ok(judge_collapse(j, j->base, PT_1G));
+        assert_ok(judge_collapse(j, j->base, j->large));
         judge_flush(j);
-        assert_hex_equal(judge_page_size(j, j->base), PT_1G);
-        assert_ok(judge_split(j, j->base, PT_4K));
-        assert_hex_equal(judge_page_size(j, j->base), PT_4K);
-        assert_ok(judge_collapse(j, j->base, PT_1G));
+        assert_hex_equal(judge_page_size(j, j->base), j->largest);
+        assert_ok(judge_split(j, j->base, j->page));
+        assert_hex_equal(judge_page_size(j, j->base), j->page);
+        assert_ok(judge_collapse(j, j->base, j->large));
         judge_flush(j);
         clear_window(j);
     }
@@ -389,10 +419,10 @@ static void pages_whose_frames_are_not_aligned_stay_as_they_are(void **state)
 
     FOR_EACH_SETTING(j)
     {
-        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base) + PT_4K, PT_2M, RW, 0));
-        assert_ok(judge_collapse(j, j->base, PT_2M));
+        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base) + j->page, j->block, RW, 0));
+        assert_ok(judge_collapse(j, j->base, j->block));
         judge_flush(j);
-        assert_hex_equal(judge_page_size(j, j->base), PT_4K);
+        assert_hex_equal(judge_page_size(j, j->base), j->page);
     }
 }
 
@@ -404,10 +434,10 @@ static void what_was_collapsed_can_be_unmapped(void **state)
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
     for (unsigned together = 0; together < 2; together++) {
-        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), PT_2M, RW | scope, 0));
+        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), j->block, RW | scope, 0));
         judge_flush(j);
-        assert_ok(judge_collapse(j, j->base, PT_2M));
-        assert_hex_equal(judge_page_size(j, j->base), PT_2M);
+        assert_ok(judge_collapse(j, j->base, j->block));
+        assert_hex_equal(judge_page_size(j, j->base), j->block);
         if (!together)
             judge_flush(j);
         assert_ok(judge_unmap(j, j->base));
@@ -424,19 +454,19 @@ static void pruned_tables_are_not_walked_any_more(void **state)
     FOR_EACH_SCOPE(scope)
     for (unsigned together = 0; together < 2; together++) {
         for (unsigned block = 0; block < 3; block++)
-            assert_ok(judge_map(j, j->base + block * PT_2M, frames_of(j, j->base), PT_4K, RW | scope));
-        assert_ok(judge_map(j, j->base + PT_1G, frames_of(j, j->base), PT_4K, RW | scope));
+            assert_ok(judge_map(j, j->base + block * j->block, frames_of(j, j->base), j->page, RW | scope));
+        assert_ok(judge_map(j, j->base + j->large, frames_of(j, j->base), j->page, RW | scope));
         judge_flush(j);
         for (unsigned block = 0; block < 3; block++)
-            assert_ok(judge_unmap(j, j->base + block * PT_2M));
+            assert_ok(judge_unmap(j, j->base + block * j->block));
         if (!together)
             judge_flush(j);
-        assert_ok(judge_prune(j, j->base, PT_2M));
+        assert_ok(judge_prune(j, j->base, j->block));
         if (!together)
             judge_flush(j);
-        assert_ok(judge_prune(j, j->base, JUDGE_WINDOW));
+        assert_ok(judge_prune(j, j->base, j->window));
         if (together) /* new tables where those were */
-            assert_ok(judge_map(j, j->base, frames_of(j, j->base), PT_4K, RW | scope));
+            assert_ok(judge_map(j, j->base, frames_of(j, j->base), j->page, RW | scope));
         judge_flush(j);
         clear_window(j);
     }
@@ -452,12 +482,13 @@ static void more_ranges_than_a_flush_remembers_are_all_invalidated(void **state)
     FOR_EACH_SETTING(j)
     FOR_EACH_SCOPE(scope)
     for (unsigned protect = 0; protect < 2; protect++) {
-        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), 2 * PT_2M, RW | scope, 0));
+        assert_ok(judge_map_region(j, j->base, frames_of(j, j->base), 2 * j->block, RW | scope, 0));
         judge_flush(j);
         /* Every other page, the watched ones among the first and the last. */
         for (unsigned i = 0; i < 2 * PT_FLUSH_RANGES; i++) {
-            pt_vaddr vaddr = i < PT_FLUSH_RANGES ? j->base + 2 * i * PT_4K
-                                                 : j->base + PT_2M + PT_4K * (511 - 2 * (2 * PT_FLUSH_RANGES - 1 - i));
+            pt_vaddr vaddr = i < PT_FLUSH_RANGES
+                                 ? j->base + 2 * i * j->page
+                                 : j->base + 2 * j->block - j->page * (1 + 2 * (2 * PT_FLUSH_RANGES - 1 - i));
 
             if (protect)
                 assert_ok(judge_protect(j, vaddr, PT_READ | scope));
@@ -467,7 +498,7 @@ static void more_ranges_than_a_flush_remembers_are_all_invalidated(void **state)
         assert_true(j->flush.everything);
         /* What no range tells of is still owed, and comes before another mapping there. */
         if (!protect)
-            assert_ok(judge_map(j, j->base + 2 * PT_2M - PT_4K, JUDGE_OTHER_FRAMES, PT_4K, RX | scope));
+            assert_ok(judge_map(j, j->base + 2 * j->block - j->page, j->other_frames, j->page, RX | scope));
         judge_flush(j);
         clear_window(j);
     }
@@ -479,13 +510,13 @@ static void a_refused_call_leaves_everything_in_place(void **state)
 
     FOR_EACH_SETTING(j)
     {
-        map_window(j, PT_1G, RW);
-        memory_fail_after(j->memory, 2);
-        assert_status(judge_unmap_region(j, j->base + PT_4K, PT_4K, 0), PT_NO_MEMORY);
-        assert_status(judge_split(j, j->base, PT_4K), PT_NO_MEMORY);
+        map_window(j, j->large, RW);
+        memory_fail_after(j->memory, j->format.levels - 1u - format_level_of(&j->format, j->largest));
+        assert_status(judge_unmap_region(j, j->base + j->page, j->page, 0), PT_NO_MEMORY);
+        assert_status(judge_split(j, j->base, j->page), PT_NO_MEMORY);
         memory_fail_never(j->memory);
-        assert_status(judge_map_region(j, j->base + PT_1G - PT_4K, 0, PT_2M, RX, 0), PT_MAPPED_TO_HUGE_PAGE);
-        assert_status(judge_unmap_region(j, j->base + PT_2M, PT_1G, 0), PT_NOT_MAPPED);
+        assert_status(judge_map_region(j, j->base + j->large - j->page, 0, j->block, RX, 0), PT_MAPPED_TO_HUGE_PAGE);
+        assert_status(judge_unmap_region(j, j->base + j->block, j->large, 0), PT_NOT_MAPPED);
         judge_flush(j);
         clear_window(j);
     }
@@ -497,8 +528,8 @@ static void a_table_that_was_never_live_is_settled_without_invalidation(void **s
 
     j->mmu->root[0].table = &j->table;
     j->watching = false;
-    assert_ok(pt_map_region(&j->table, j->base, 0, PT_2M, RW, 0, &j->flush));
-    assert_ok(pt_unmap_region(&j->table, j->base, PT_2M, 0, &j->flush));
+    assert_ok(pt_map_region(&j->table, j->base, 0, j->block, RW, 0, &j->flush));
+    assert_ok(pt_unmap_region(&j->table, j->base, j->block, 0, &j->flush));
     memory_forget_flushes(j->memory);
     pt_flush_ignore(&j->flush);
     assert_int_equal(j->memory->flush_count, 0);
@@ -518,20 +549,20 @@ static void what_the_source_unmaps_is_gone_from_the_copy(void **state)
         FOR_EACH_SCOPE(scope)
         {
             start(j, &(struct setting){a ? JUDGE_UPPER : JUDGE_LOWER, PT_NO_ASID});
-            assert_ok(judge_map(j, j->base, frames_of(j, j->base), PT_4K, RW | scope));
-            assert_ok(judge_map(j, j->base + PT_1G, frames_of(j, j->base), PT_4K, RW | scope));
+            assert_ok(judge_map(j, j->base, frames_of(j, j->base), j->page, RW | scope));
+            assert_ok(judge_map(j, j->base + j->large, frames_of(j, j->base), j->page, RW | scope));
             judge_flush(j);
             judge_share(j, asids[a]);
-            assert_ok(
-                judge_map_region(j, j->base + PT_2M, frames_of(j, j->base), 3 * PT_2M, RW | scope, PT_ALLOW_HUGE));
+            assert_ok(judge_map_region(j, j->base + j->block, frames_of(j, j->base), 3 * j->block, RW | scope,
+                                       shared_options(j)));
             judge_flush(j);
             assert_ok(judge_unmap(j, j->base));
             judge_flush(j);
-            assert_ok(judge_protect_region(j, j->base + PT_2M, 2 * PT_2M, PT_READ | scope, 0));
+            assert_ok(judge_protect_region(j, j->base + j->block, 2 * j->block, PT_READ | scope, 0));
             judge_flush(j);
-            assert_ok(judge_unmap_region(j, j->base + PT_2M, PT_2M + PT_4K, 0));
+            assert_ok(judge_unmap_region(j, j->base + j->block, j->block + j->page, 0));
             judge_flush(j);
-            assert_ok(judge_prune(j, j->base, JUDGE_WINDOW));
+            assert_ok(judge_prune(j, j->base, j->window));
             judge_flush(j);
             clear_window(j);
         }
@@ -546,13 +577,14 @@ static void what_a_source_with_an_asid_unmaps_is_gone_from_the_copy(void **state
     FOR_EACH_SCOPE(scope)
     {
         start(j, &(struct setting){JUDGE_LOWER, 5});
-        assert_ok(judge_map(j, j->base, frames_of(j, j->base), PT_4K, RW | scope));
-        assert_ok(judge_map(j, j->base + PT_1G, frames_of(j, j->base), PT_4K, RW | scope));
+        assert_ok(judge_map(j, j->base, frames_of(j, j->base), j->page, RW | scope));
+        assert_ok(judge_map(j, j->base + j->large, frames_of(j, j->base), j->page, RW | scope));
         judge_flush(j);
         judge_share(j, 6);
-        assert_ok(judge_map_region(j, j->base + PT_2M, frames_of(j, j->base), 3 * PT_2M, RW | scope, PT_ALLOW_HUGE));
+        assert_ok(judge_map_region(j, j->base + j->block, frames_of(j, j->base), 3 * j->block, RW | scope,
+                                   shared_options(j)));
         judge_flush(j);
-        assert_ok(judge_protect_region(j, j->base + PT_2M, 2 * PT_2M, PT_READ | scope, 0));
+        assert_ok(judge_protect_region(j, j->base + j->block, 2 * j->block, PT_READ | scope, 0));
         judge_flush(j);
         clear_window(j);
     }
@@ -568,8 +600,11 @@ static void what_the_source_maps_later_is_there_in_the_copy(void **state)
         for (size_t i = 0; i < 2; i++) {
             start(j, &(struct setting){a ? JUDGE_UPPER : JUDGE_LOWER, PT_NO_ASID});
             judge_share(j, asids[a]);
-            map_window(j, sizes[i], RW);
-            assert_ok(judge_map(j, j->base + PT_1G, frames_of(j, j->base), PT_2M, RW | PT_GLOBAL));
+            assert_ok(
+                judge_map_region(j, j->base, frames_of(j, j->base), i ? j->block : j->page, RW, shared_options(j)));
+            judge_flush(j);
+            assert_ok(judge_map_region(j, j->base + j->large, frames_of(j, j->base), j->block, RW | PT_GLOBAL,
+                                       shared_options(j)));
             judge_flush(j);
             clear_window(j);
         }
@@ -578,7 +613,7 @@ static void what_the_source_maps_later_is_there_in_the_copy(void **state)
 int run_directed_tests(void)
 {
     const struct CMUnitTest tests[] = {
-#define EACH(test) TESTS_OF_EACH_FORMAT_WITH(test, judge_set_up, judge_tear_down)
+#define EACH(test) TESTS_OF_ALL_FORMATS_WITH(test, judge_set_up, judge_tear_down)
         EACH(the_mmu_sees_every_store),
         EACH(an_unmapped_page_is_forgotten),
         EACH(an_unmapped_region_is_forgotten_and_its_tables_with_it),

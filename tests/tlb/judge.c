@@ -88,7 +88,7 @@ static void fetch(struct judge *judge, struct mmu_walk *walk, const struct watch
     if (walk->kind != MMU_PAGE || !judge->format.tracks_access || !counts(judge, walk, at))
         return;
     for (size_t i = 0; i < judge->watched_count; i++)
-        if (judge->watched[i].vaddr - walk->first < walk->size)
+        if (judge->watched[i].vaddr - walk->page_first < walk->page_size)
             judge->watched[i].recorded |= walk->flags & RECORDED;
 }
 
@@ -115,6 +115,11 @@ static void look(struct judge *judge, bool eat)
             check_moment(judge, at, &walk, may_be_absent);
             if (eat && at->hungry)
                 fetch(judge, &walk, at, mmu->root[r].asid, false);
+            if (mmu_latches_root(mmu)) {
+                walk = mmu_walk_latched(mmu, &mmu->root[r], at->vaddr);
+                if (eat && at->hungry)
+                    fetch(judge, &walk, at, mmu->root[r].asid, false);
+            }
         }
     }
     /* The pointers that are found on the way are followed as well. */
@@ -152,9 +157,21 @@ static void access_somehow(struct judge *judge, const struct watched *at)
     } else {
         size_t root = is_live(judge, way - count) ? way - count : 0;
 
-        walk = mmu_walk_root(mmu, &mmu->root[root], at->vaddr);
+        if (mmu_latches_root(mmu) && random_one_in(&judge->random, 2))
+            walk = mmu_walk_latched(mmu, &mmu->root[root], at->vaddr);
+        else
+            walk = mmu_walk_root(mmu, &mmu->root[root], at->vaddr);
         fetch(judge, &walk, at, mmu->root[root].asid, write);
     }
+}
+
+/*
+ * Only the library moves: between the clearing of a mark and the report of it; and while a page of several entries gets
+ * other frames, since nobody could tell whether the hardware had used those or the old ones.
+ */
+static bool is_still(const struct judge *judge)
+{
+    return judge->call.kind == CALL_CLEAR || (judge->call.kind == CALL_REMAP && judge->call.group);
 }
 
 static void be_restless(struct judge *judge)
@@ -177,7 +194,10 @@ void before_store(const volatile void *slot)
 
     if (!judge || !judge->watching || judge->call.kind == CALL_NONE || !is_in_memory(judge->memory, slot))
         return;
+    judge->call.slot = slot;
     judge->moments_before++;
+    if (is_still(judge))
+        return;
     be_restless(judge);
     if (!judge->restless || !mmu_has_seen(judge->mmu, (const void *)(uintptr_t)slot) ||
         random_one_in(&judge->random, 2))
@@ -195,7 +215,7 @@ void before_store(const volatile void *slot)
 void pt_store_hook(void)
 {
     struct judge *judge = on_duty;
-    bool clearing;
+    bool still;
 
     if (!judge || !judge->watching)
         return;
@@ -207,11 +227,13 @@ void pt_store_hook(void)
             if (judge->watched[i].vaddr - judge->call.first <= judge->call.last - judge->call.first)
                 judge->watched[i].recorded = 0;
     judge->call.stored = true;
-    /* Between the clearing of a mark and the report of it, only the library moves. */
-    clearing = judge->call.kind == CALL_CLEAR;
+    still = is_still(judge);
     if (mmu_seen_changed(judge->mmu))
-        look(judge, !clearing);
-    if (!clearing)
+        look(judge, !still);
+    else if (judge->call.slot)
+        mmu_check_slot(judge->mmu, judge->call.slot);
+    judge->call.slot = NULL;
+    if (!still)
         be_restless(judge);
 }
 
@@ -222,10 +244,10 @@ static void on_flush(void *arg, const struct pt_flush *flush)
     if (!judge->watching)
         return;
     /* Until it reaches them, the CPUs go on. */
-    for (unsigned i = 0; i < 8 && judge->call.kind != CALL_CLEAR; i++)
+    for (unsigned i = 0; i < 8 && !is_still(judge); i++)
         be_restless(judge);
-    mmu_invalidate(judge->mmu, flush);
-    look(judge, true);
+    if (mmu_invalidate(judge->mmu, flush) || mmu_seen_changed(judge->mmu))
+        look(judge, !is_still(judge));
 }
 
 static void on_dealloc(void *arg, struct memory *memory, pt_paddr first)
@@ -233,11 +255,12 @@ static void on_dealloc(void *arg, struct memory *memory, pt_paddr first)
     struct judge *judge = arg;
     struct mmu *mmu = judge->mmu;
 
-    (void)memory;
+    uint64_t size = memory->frame[(size_t)((first - memory->base) / PT_FRAME_SIZE)].run * PT_FRAME_SIZE;
+
     if (!judge->watching)
         return;
     for (size_t i = 0; i < mmu->pointer_count; i++)
-        if (mmu->pointer[i].table == first)
+        if (mmu->pointer[i].table - first < size)
             mmu_fail(mmu, "the table at 0x%" PRIx64 " is freed while the walk cache leads to it for 0x%" PRIx64, first,
                      mmu->pointer[i].first);
     for (size_t r = 0; r < MMU_ROOTS; r++)
@@ -245,11 +268,19 @@ static void on_dealloc(void *arg, struct memory *memory, pt_paddr first)
             struct mmu_walk walk = mmu_walk_root(mmu, &mmu->root[r], judge->watched[i].vaddr);
 
             for (unsigned level = 0; level <= walk.level; level++)
-                if (walk.table[level] == first)
+                if (walk.table[level] - first < size)
                     mmu_fail(mmu, "the table at 0x%" PRIx64 " is freed while it is in the tree for 0x%" PRIx64, first,
                              judge->watched[i].vaddr);
+            if (!mmu_latches_root(mmu))
+                continue;
+            walk = mmu_walk_latched(mmu, &mmu->root[r], judge->watched[i].vaddr);
+            for (unsigned level = walk.top; walk.top > 0 && level <= walk.level; level++)
+                if (walk.table[level] - first < size)
+                    mmu_fail(mmu,
+                             "the table at 0x%" PRIx64 " is freed while a CPU has it from the root, for 0x%" PRIx64,
+                             first, judge->watched[i].vaddr);
         }
-    mmu_seen_forget(mmu, first);
+    mmu_seen_forget(mmu, first, size);
 }
 
 /* ---- After a flush ----------------------------------------------------------------------------- */
@@ -290,6 +321,15 @@ static void check_remembered(struct judge *judge)
             for (size_t t = 0; t < mmu->tlb_count; t++)
                 if (mmu_tlb_covers(&mmu->tlb[t], at->vaddr, mmu->root[r].asid))
                     check_page(judge, at, &mmu->tlb[t]);
+            if (mmu_latches_root(mmu)) {
+                struct mmu_walk walk = mmu_walk_latched(mmu, &mmu->root[r], at->vaddr);
+
+                if (!walk_gives(&walk, at->vaddr, &at->want))
+                    mmu_fail(mmu,
+                             "a CPU that loaded the root's entries leads 0x%" PRIx64 " " WALK_FORMAT
+                             "; wanted " WANT_FORMAT,
+                             at->vaddr, WALK_ARGUMENTS(walk), WANT_ARGUMENTS(at->want));
+            }
             for (size_t p = 0; p < mmu->pointer_count; p++) {
                 struct mmu_walk walk;
 
@@ -334,6 +374,7 @@ static void check_tables(struct judge *judge)
             if (!is_live(judge, r) || (r > 0 && !judge->copied))
                 continue;
             walk = mmu_walk_root(mmu, &mmu->root[r], at->vaddr);
+            mmu_check_page(mmu, &walk);
             if (!walk_gives(&walk, at->vaddr, &at->want))
                 mmu_fail(mmu, "after the call 0x%" PRIx64 " leads " WALK_FORMAT "; wanted " WANT_FORMAT, at->vaddr,
                          WALK_ARGUMENTS(walk), WANT_ARGUMENTS(at->want));
@@ -343,6 +384,13 @@ static void check_tables(struct judge *judge)
         if (at->want.mapped && (found.paddr != at->want.paddr || (found.flags & ~RECORDED) != at->want.flags))
             mmu_fail(mmu, "pt_query leads 0x%" PRIx64 " to 0x%" PRIx64 " flags 0x%x; wanted " WANT_FORMAT, at->vaddr,
                      found.paddr, (unsigned)found.flags, WANT_ARGUMENTS(at->want));
+        if (is_present(&at->want)) {
+            struct mmu_walk walk = mmu_walk_root(mmu, &mmu->root[0], at->vaddr);
+
+            if (walk.page_size != found.page_size)
+                mmu_fail(mmu, "0x%" PRIx64 " is in a page of 0x%" PRIx64 " bytes, and pt_query says 0x%" PRIx64,
+                         at->vaddr, walk.page_size, found.page_size);
+        }
         if (at->want.mapped && (found.flags & RECORDED) != recorded)
             mmu_fail(mmu, "0x%" PRIx64 ": the hardware recorded 0x%x, and pt_query says 0x%x", at->vaddr,
                      (unsigned)recorded, (unsigned)(found.flags & RECORDED));
@@ -363,6 +411,20 @@ static bool in_call(const struct judge *judge, pt_vaddr vaddr)
     return vaddr - judge->call.first <= judge->call.last - judge->call.first;
 }
 
+/* Pages of this size take several entries. */
+static bool is_group(const struct judge *judge, uint64_t page_size)
+{
+    return page_size > 0 && page_size != format_step(&judge->format, page_size);
+}
+
+static bool has_groups(const struct judge *judge)
+{
+    FOR_EACH_PAGE_SIZE(size, &judge->format)
+        if (is_group(judge, size))
+            return true;
+    return false;
+}
+
 /* [first, last] is what changes, or for split and collapse what takes another page size. */
 static void begin(struct judge *judge, enum call_kind kind, pt_vaddr first, pt_vaddr last)
 {
@@ -379,6 +441,8 @@ static void begin(struct judge *judge, enum call_kind kind, pt_vaddr first, pt_v
             at->path[level] = NULL;
         at->page_size = judge_page_size(judge, at->vaddr);
         at->page_first = at->vaddr & ~(at->page_size - 1);
+        if (in_call(judge, at->vaddr) && is_group(judge, at->page_size))
+            judge->call.group = true;
     }
 }
 
@@ -393,12 +457,15 @@ static void allow_breaks(struct judge *judge)
         return;
     for (size_t i = 0; i < judge->watched_count; i++) {
         struct watched *at = &judge->watched[i];
-        bool changes = is_present(&at->want) && is_present(&at->next) &&
-                       (at->want.paddr != at->next.paddr || ((at->want.flags ^ at->next.flags) & fixed));
         pt_vaddr page_last = at->page_first + (at->page_size - 1);
         bool overlaps = at->page_size > 0 && at->page_first <= call->last && page_last >= call->first;
         bool contained = overlaps && at->page_first >= call->first && page_last <= call->last;
         bool resized = reshapes ? overlaps : overlaps && !contained && call->kind != CALL_PRUNE;
+        /* Nothing of one entry of a group may change before the others do; and groups are what larger pages become. */
+        bool grouped = is_group(judge, at->page_size) || (resized && has_groups(judge));
+        pt_flags breaking = grouped ? PT_ALL_FLAGS : fixed;
+        bool changes = is_present(&at->want) && is_present(&at->next) &&
+                       (at->want.paddr != at->next.paddr || ((at->want.flags ^ at->next.flags) & breaking));
 
         at->may_break = changes || (resized && judge->format.bbm_level < 2);
     }
@@ -461,14 +528,14 @@ static enum pt_status end(struct judge *judge, enum pt_status status)
 
 pt_paddr frames_of(const struct judge *judge, pt_vaddr vaddr)
 {
-    return JUDGE_FRAMES + (vaddr - judge->base);
+    return judge->frames + (vaddr - judge->base);
 }
 
 static pt_paddr scattered(void *arg, pt_vaddr vaddr)
 {
     const struct judge *judge = arg;
 
-    return (vaddr / PT_4K % 2 ? JUDGE_OTHER_FRAMES : JUDGE_FRAMES) + (vaddr - judge->base);
+    return (vaddr / judge->page % 2 ? judge->other_frames : judge->frames) + (vaddr - judge->base);
 }
 
 /* What a mapping makes of the watched addresses; `paddr` is for the first, or there is `get`. */
@@ -511,6 +578,13 @@ enum pt_status judge_map_scattered(struct judge *judge, pt_vaddr vaddr, uint64_t
     begin(judge, CALL_MAP, vaddr, vaddr + (size - 1));
     expect_map(judge, 0, scattered, flags);
     return end(judge, pt_map_region_with(&judge->table, vaddr, scattered, judge, size, flags, options, &judge->flush));
+}
+
+enum pt_status judge_map_large(struct judge *judge, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_flags flags)
+{
+    if (judge->format.page_sizes & size)
+        return judge_map(judge, vaddr, paddr, size, flags);
+    return judge_map_region(judge, vaddr, paddr, size, flags, PT_ALLOW_HUGE);
 }
 
 static void expect_unmap(struct judge *judge)
@@ -660,15 +734,15 @@ enum pt_status judge_clear(struct judge *judge, pt_vaddr vaddr, uint64_t size, p
 
 void judge_share(struct judge *judge, uint32_t asid)
 {
-    uint64_t unit = format_shared_entries(&judge->format) * format_entry_size(&judge->format, 0);
-    pt_vaddr first = judge->base & ~(unit - 1), last = (judge->base + (JUDGE_WINDOW - 1)) | (unit - 1);
+    uint64_t unit = format_copy_unit(&judge->format);
+    pt_vaddr first = judge->base & ~(unit - 1), last = (judge->base + (judge->window - 1)) | (unit - 1);
     struct pt_flush flush;
 
     STORY(judge, "share");
     assert_ok(pt_create(&judge->copy, judge->descriptor, &judge->memory->handler, judge->memory));
     pt_set_asid(&judge->copy, asid);
     pt_flush_init(&flush, &judge->copy);
-    judge->mmu->root[1] = (struct mmu_root){&judge->copy, asid == PT_NO_ASID ? 0 : asid};
+    mmu_set_root(judge->mmu, 1, &judge->copy, asid == PT_NO_ASID ? 0 : asid);
     look(judge, true);
     begin(judge, CALL_COPY, first, last);
     assert_ok(pt_copy_from(&judge->copy, &judge->table, first, last - first + 1, &flush));
@@ -707,22 +781,70 @@ pt_flags judge_recorded(const struct judge *judge, pt_vaddr vaddr)
 
 /* ---- Beginning and end ------------------------------------------------------------------------- */
 
+/* The measures of the window, and where it is. */
+static void place_window(struct judge *judge, enum judge_place place)
+{
+    const struct pt_format *format = &judge->format;
+    uint64_t above = format->levels > 2 ? format_entry_size(format, format->levels - 3u) : 0;
+
+    judge->page = format_smallest(format);
+    judge->block = format_leaf_table(format);
+    judge->largest = judge->page;
+    judge->size_count = 0;
+    FOR_EACH_PAGE_SIZE(size, format) {
+        if (above != 0 && format_step(format, size) > above)
+            break;
+        assert_true(judge->size_count < JUDGE_SIZES - 1);
+        judge->size[judge->size_count++] = judge->largest = size;
+    }
+    judge->large = judge->largest;
+    if (judge->large < 16 * judge->block) {
+        judge->large = 16 * judge->block;
+        judge->size[judge->size_count++] = judge->large;
+    }
+    judge->window = 2 * judge->large;
+    judge->frames = UINT64_C(1) << (format->pa_bits - 2);
+    judge->other_frames = judge->frames + (UINT64_C(1) << (format->pa_bits - 3));
+
+    if (place == JUDGE_UPPER)
+        judge->base = format_last_page(format, judge->window);
+    else if (above > judge->window) /* half of it on either side of where a table above the last level ends */
+        judge->base = 8 * above - judge->large;
+    else
+        judge->base = 4 * judge->window;
+    if (judge->base > format_lower_last(format) && place == JUDGE_LOWER)
+        judge->base = above - judge->large;
+}
+
+static void watch(struct judge *judge, uint64_t block, uint64_t page)
+{
+    assert_true(judge->watched_count < MAX_WATCHED);
+    judge->watched[judge->watched_count++] =
+        (struct watched){.vaddr = judge->base + block * judge->block + page * judge->page, .hungry = true};
+}
+
 /* First, second and last pages of first, second and last blocks, and some between: every boundary has two sides. */
 static void watch_window(struct judge *judge)
 {
-    static const unsigned blocks[] = {0, 1, 2, 511}, pages[] = {0, 1, 2, 7, 510, 511};
-    static const struct {
-        unsigned block, page;
-    } more[] = {{512, 0}, {512, 1}, {512, 511}, {513, 0}, {513, 5}, {1023, 0}, {1023, 511}};
+    const uint64_t last_block = judge->large / judge->block - 1, last_page = judge->block / judge->page - 1;
+    const uint64_t blocks[] = {0, 1, 2, last_block}, pages[] = {0, 1, 2, 7, last_page - 1, last_page};
+    const struct {
+        uint64_t block, page;
+    } more[] = {{0, 0}, {0, 1}, {0, last_page}, {1, 0}, {1, 5}, {last_block, 0}, {last_block, last_page}};
 
     judge->watched_count = 0;
     for (size_t i = 0; i < TESTS_COUNT(blocks); i++)
         for (size_t j = 0; j < TESTS_COUNT(pages); j++)
-            judge->watched[judge->watched_count++] =
-                (struct watched){.vaddr = judge->base + blocks[i] * PT_2M + pages[j] * PT_4K, .hungry = true};
+            watch(judge, blocks[i], pages[j]);
     for (size_t i = 0; i < TESTS_COUNT(more); i++)
-        judge->watched[judge->watched_count++] =
-            (struct watched){.vaddr = judge->base + more[i].block * PT_2M + more[i].page * PT_4K, .hungry = true};
+        watch(judge, last_block + 1 + more[i].block, more[i].page);
+    for (size_t i = 0; i < judge->size_count; i++)
+        if (is_group(judge, judge->size[i]) && judge->size[i] < judge->large) {
+            uint64_t page = judge->size[i] / judge->page;
+
+            watch(judge, 0, page - 1);
+            watch(judge, 0, page);
+        }
 }
 
 static void judge_stop(struct judge *judge)
@@ -742,13 +864,19 @@ static void judge_stop(struct judge *judge)
     judge->memory = NULL;
 }
 
-void judge_start(struct judge *judge, const struct pt_format *format, pt_vaddr base, uint32_t asid)
+/* Apart from the frames that are mapped. */
+static pt_paddr memory_base(const struct pt_format *format)
+{
+    return format->pa_bits <= 32 ? PT_512M : format_memory_base(format);
+}
+
+void judge_start(struct judge *judge, const struct pt_format *format, enum judge_place place, uint32_t asid)
 {
     judge_stop(judge);
     judge->format = *format;
     judge->memory = calloc(1, sizeof(*judge->memory));
     assert_non_null(judge->memory);
-    memory_init(judge->memory, MEMORY_BASE, MEMORY_FRAMES);
+    memory_init(judge->memory, memory_base(format), MEMORY_FRAMES);
     judge->memory->on_flush = on_flush;
     judge->memory->on_flush_arg = judge;
     judge->memory->on_dealloc = on_dealloc;
@@ -765,9 +893,9 @@ void judge_start(struct judge *judge, const struct pt_format *format, pt_vaddr b
     mmu_init(judge->mmu, &judge->format, judge->name, judge->memory);
     judge->mmu->tell = tell;
     judge->mmu->tell_arg = judge;
-    judge->mmu->root[0] = (struct mmu_root){&judge->table, asid == PT_NO_ASID ? 0 : asid};
+    mmu_set_root(judge->mmu, 0, &judge->table, asid == PT_NO_ASID ? 0 : asid);
 
-    judge->base = base == JUDGE_UPPER ? format_last_page(format, JUDGE_WINDOW) : base;
+    place_window(judge, place);
     judge->copied = judge->restless = false;
     judge->random = (struct random){1};
     judge->call = (struct call){.kind = CALL_NONE};

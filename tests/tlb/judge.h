@@ -22,6 +22,7 @@
 #include "test.h"
 
 #define MAX_WATCHED 48
+#define JUDGE_SIZES 8
 
 /* What a watched address is to be translated to. */
 struct want {
@@ -46,8 +47,10 @@ enum call_kind {
 /* The call that is being made. */
 struct call {
     enum call_kind kind;
-    pt_vaddr first, last; /* what it may change */
-    bool stored;          /* it has changed an entry */
+    pt_vaddr first, last;      /* what it may change */
+    bool stored;               /* it has changed an entry */
+    bool group;                /* a page of several entries is among what it changes */
+    const volatile void *slot; /* that it is about to store to */
 };
 
 struct watched {
@@ -57,11 +60,11 @@ struct watched {
     struct want want;
 
     /* Of the call that is being made. */
-    struct want next;               /* what it makes of it if it succeeds */
-    bool may_break;                 /* may be untranslated for a moment */
-    uint64_t *path[MMU_MAX_LEVELS]; /* the slots on the way to it before the call */
-    pt_vaddr page_first;            /* the page that it is in ... */
-    uint64_t page_size;             /* ... 0: in none */
+    struct want next;           /* what it makes of it if it succeeds */
+    bool may_break;             /* may be untranslated for a moment */
+    void *path[MMU_MAX_LEVELS]; /* the slots on the way to it before the call */
+    pt_vaddr page_first;        /* the page that it is in ... */
+    uint64_t page_size;         /* ... 0: in none */
 };
 
 struct judge {
@@ -80,7 +83,17 @@ struct judge {
     uint64_t seed; /* of a random sequence */
     struct call call;
     size_t moments_before, moments_after; /* stores that the hooks told of */
-    pt_vaddr base;                        /* the window, of JUDGE_WINDOW bytes */
+    pt_vaddr base;                        /* the window */
+    uint64_t window;                      /* its bytes */
+    /*
+     * Its measures: the smallest page; what a table of the last level translates, which is a page, too; and half the
+     * window, which is one where the format has pages of that level.
+     */
+    uint64_t page, block, large;
+    uint64_t size[JUDGE_SIZES]; /* all page sizes up to `large`, and that in any case */
+    size_t size_count;
+    uint64_t largest;              /* of these, the largest page */
+    pt_paddr frames, other_frames; /* where the window is usually mapped to, and where else */
     struct watched watched[MAX_WATCHED];
     size_t watched_count;
 
@@ -95,13 +108,11 @@ struct judge {
     size_t told;
 };
 
-#define JUDGE_WINDOW (2 * PT_1G)
 /** Two places for the window: somewhere below, and where addresses end. */
-#define JUDGE_LOWER (UINT64_C(8) * PT_1G)
-#define JUDGE_UPPER (-UINT64_C(2) * PT_1G)
-/** Where the window is usually mapped to, and where else. */
-#define JUDGE_FRAMES UINT64_C(0x4000000000)
-#define JUDGE_OTHER_FRAMES UINT64_C(0x6000000000)
+enum judge_place {
+    JUDGE_LOWER,
+    JUDGE_UPPER
+};
 
 #define RW (PT_READ | PT_WRITE)
 #define RX (PT_READ | PT_EXECUTE)
@@ -111,7 +122,7 @@ int judge_set_up(void **state);
 int judge_tear_down(void **state);
 
 /** Start again with this descriptor, a window, and ASIDs (PT_NO_ASID: none); an empty table. */
-void judge_start(struct judge *judge, const struct pt_format *format, pt_vaddr base, uint32_t asid);
+void judge_start(struct judge *judge, const struct pt_format *format, enum judge_place place, uint32_t asid);
 /** From now on only accesses by chance, and what they record counts. */
 void judge_make_restless(struct judge *judge);
 
@@ -120,9 +131,11 @@ pt_paddr frames_of(const struct judge *judge, pt_vaddr vaddr);
 
 /* The calls. All but flush and share may be refused, and then nothing may have changed. */
 enum pt_status judge_map(struct judge *judge, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags);
+/** One page, if there are pages of that size; else as large ones as there are. */
+enum pt_status judge_map_large(struct judge *judge, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_flags flags);
 enum pt_status judge_map_region(struct judge *judge, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_flags flags,
                                 unsigned options);
-/** Every other smallest page comes from JUDGE_OTHER_FRAMES. */
+/** Every other smallest page comes from the other frames. */
 enum pt_status judge_map_scattered(struct judge *judge, pt_vaddr vaddr, uint64_t size, pt_flags flags,
                                    unsigned options);
 enum pt_status judge_unmap(struct judge *judge, pt_vaddr vaddr);

@@ -15,6 +15,12 @@
 
 #define MMU_MAX_LEVELS 6
 
+/* Bits of an entry: one, or those from `low` to `high`. */
+#define BIT(n) (UINT64_C(1) << (n))
+#define BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
+
+#define MMU_LATCHED 4
+
 /* ---- What an architecture is ------------------------------------------------------------------- */
 
 enum mmu_kind {
@@ -26,24 +32,28 @@ enum mmu_kind {
 /* An entry, as the table walker understands it. */
 struct mmu_entry {
     enum mmu_kind kind;
-    pt_paddr paddr;    /* of the table or of the page's first byte */
-    pt_flags flags;    /* of a page; PT_ACCESSED and PT_DIRTY where the hardware records them */
-    const char *wrong; /* why a CPU would fault on it or worse; NULL: sound */
+    pt_paddr paddr;      /* of the table or of the page's first byte */
+    pt_flags flags;      /* of a page; PT_ACCESSED and PT_DIRTY where the hardware records them */
+    unsigned group_bits; /* log2 of the neighbouring entries that say that they are one page together */
+    bool paddr_of_group; /* paddr is that of the first one; else each has its own */
+    const char *wrong;   /* why a CPU would fault on it or worse; NULL: sound */
 };
 
 struct mmu;
 
 struct mmu_arch {
-    const char *formats[9]; /* the names of the C objects: "pt_sv39" */
+    const char *formats[16]; /* the names of the C objects: "pt_sv39" */
 
     struct mmu_entry (*decode)(const struct mmu *mmu, uint64_t entry, unsigned level);
     /* The entry with what the hardware records when it uses a page, or a table on the way to it. */
-    uint64_t (*record)(uint64_t entry, enum mmu_kind kind, bool write);
+    uint64_t (*record)(const struct mmu *mmu, uint64_t entry, unsigned level, enum mmu_kind kind, bool write);
+    /* The entries of the root are read when it is loaded, and then held in registers. NULL: never. */
+    bool (*latches_root)(const struct mmu *mmu);
     bool always_records; /* accessed and dirty are set by hardware, whatever the descriptor says */
 
     bool pairs;              /* a TLB entry of the smallest size holds an even and an odd page */
     bool remembers_nothing;  /* that there was nothing is remembered, too */
-    bool breaks_before_make; /* two translations of an address at once are an error */
+    bool breaks_before_make; /* two translations of an address at once are an error, and so are groups that disagree */
 
     /* What an invalidation by address does to the walk cache. */
     bool any_forgets_pointers;    /* any: all pointers of the address space */
@@ -52,7 +62,7 @@ struct mmu_arch {
     bool may_use_faulting_rights; /* a page that has more rights than the TLB knows of is found out on a fault */
 };
 
-extern const struct mmu_arch mmu_x86, mmu_aarch64, mmu_riscv, mmu_loongarch;
+extern const struct mmu_arch mmu_x86, mmu_ept, mmu_aarch64, mmu_aarch64_stage2, mmu_armv7, mmu_riscv, mmu_loongarch;
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 
@@ -67,10 +77,11 @@ struct mmu_tlb_entry {
     pt_vaddr first;
     uint64_t size; /* of all its pages */
     unsigned pages;
+    uint64_t page_size; /* as the tables say: of the whole group, where the TLB has taken a single entry of it */
     uint32_t asid;
     bool global;
-    unsigned level;       /* of the entry it came from */
-    const uint64_t *slot; /* that entry (of the first page) */
+    unsigned level;   /* of the entry it came from */
+    const void *slot; /* that entry (of the first page) */
     struct mmu_page page[2];
 };
 
@@ -86,16 +97,19 @@ struct mmu_pointer {
 struct mmu_root {
     const struct page_table *table; /* NULL: no CPU uses it */
     uint32_t asid;                  /* that the CPU runs it with */
+    uint64_t latched[MMU_LATCHED];  /* what it has read of the root, if it does that once */
 };
 
 #define MMU_TLB_ENTRIES 4096
 #define MMU_POINTERS 1024
 #define MMU_ROOTS 2
 #define MMU_SLOTS 4096
+#define MMU_GROUPS 128
 
 struct mmu {
     const struct mmu_arch *arch;
     const struct pt_format *format;
+    unsigned entry_bytes;
     struct memory *memory;
     struct mmu_root root[MMU_ROOTS];
 
@@ -106,11 +120,17 @@ struct mmu {
 
     /* Every slot that a walk has read since the last mmu_seen_all, with what stood there. */
     struct {
-        const uint64_t *slot;
+        const void *slot;
         uint64_t entry;
     } seen[MMU_SLOTS];
     size_t seen_count;
     uint16_t seen_hash[2 * MMU_SLOTS]; /* index into seen[] + 1 */
+    /* And every group of neighbours that are one page. */
+    struct mmu_group {
+        const void *slot; /* the first one's */
+        unsigned bits, level;
+    } group[MMU_GROUPS];
+    size_t group_count;
 
     void (*tell)(void *arg); /* prints what was being done, when the test fails */
     void *tell_arg;
@@ -129,10 +149,12 @@ struct mmu_walk {
     enum mmu_kind kind; /* MMU_PAGE or MMU_NOTHING */
     pt_vaddr first;     /* what the last entry translates */
     uint64_t size;
-    pt_paddr paddr; /* of the first byte */
+    pt_paddr paddr;      /* of the first byte */
+    pt_vaddr page_first; /* the page that it is one of, ... */
+    uint64_t page_size;  /* ... larger if that has several entries */
     pt_flags flags;
     unsigned level;
-    uint64_t *path[MMU_MAX_LEVELS]; /* the slots on the way, from `top` to `level` */
+    void *path[MMU_MAX_LEVELS];     /* the slots on the way, from `top` to `level` */
     pt_paddr table[MMU_MAX_LEVELS]; /* the tables that they stand in */
     unsigned top;
 };
@@ -146,8 +168,19 @@ bool mmu_records(const struct mmu *mmu);
 /** Bytes that an entry of this level translates. */
 uint64_t mmu_entry_size(const struct mmu *mmu, unsigned level);
 
+/** The entry in a slot. */
+uint64_t mmu_load(const struct mmu *mmu, const void *slot);
+
+/** The architecture reads the root's entries when the root is loaded, and not again. */
+bool mmu_latches_root(const struct mmu *mmu);
+
+/** A CPU runs on the table from now on. */
+void mmu_set_root(struct mmu *mmu, size_t root, const struct page_table *table, uint32_t asid);
+
 /** Walk to vaddr from a root; changes nothing. Fails the test on what no walker may meet. */
 struct mmu_walk mmu_walk_root(struct mmu *mmu, const struct mmu_root *root, pt_vaddr vaddr);
+/** The same from the root's entries as they were when it was loaded, if the architecture does that. */
+struct mmu_walk mmu_walk_latched(struct mmu *mmu, const struct mmu_root *root, pt_vaddr vaddr);
 /** The same from a pointer of the walk cache. */
 struct mmu_walk mmu_walk_pointer(struct mmu *mmu, const struct mmu_pointer *pointer, pt_vaddr vaddr);
 
@@ -160,11 +193,19 @@ bool mmu_has_seen(struct mmu *mmu, const void *slot);
 bool mmu_seen_changed(const struct mmu *mmu);
 /** Forget what was seen, and remember anew from now on. */
 void mmu_seen_restart(struct mmu *mmu);
-/** Do not look any more at slots in this frame: it is gone. */
-void mmu_seen_forget(struct mmu *mmu, pt_paddr frame);
+/** Do not look any more at slots in these bytes: they are gone. */
+void mmu_seen_forget(struct mmu *mmu, pt_paddr first, uint64_t size);
 
-/** What the CPUs do for a flush_tlb. */
-void mmu_invalidate(struct mmu *mmu, const struct pt_flush *flush);
+/**
+ * Fail if two valid entries disagree that are, or were when last looked at, in the group of the slot, and the
+ * architecture wants them to agree.
+ */
+void mmu_check_slot(struct mmu *mmu, const volatile void *slot);
+/** Fail if the entries of the page where the walk ended are not all there, and as one. */
+void mmu_check_page(struct mmu *mmu, const struct mmu_walk *walk);
+
+/** What the CPUs do for a flush_tlb. Returns whether they forgot anything. */
+bool mmu_invalidate(struct mmu *mmu, const struct pt_flush *flush);
 
 /** The page of a TLB entry that an address is in. */
 const struct mmu_page *mmu_page_at(const struct mmu_tlb_entry *entry, pt_vaddr vaddr, pt_paddr *paddr);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LoongArch64. LoongArch Reference Manual vol. 1, 5.4 (TLB entries are pairs, and are kept with V = 0, too; page
+ * LoongArch64, base pages of 4K, 16K and 64K. LoongArch Reference Manual vol. 1, 5.4 (TLB entries are pairs, and are kept with V = 0, too; page
  * walking), 4.2.4 (INVTLB). The walker is the refill routine of a kernel: it may be on its way, with a pointer in
  * its hand, while the tables change, but is through when an invalidation reaches its CPU.
  */
 #include "mmu.h"
-
-#define BIT(n) (UINT64_C(1) << (n))
-#define BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
 
 static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned level)
 {
@@ -20,7 +17,7 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     if (!last && !huge) {
         found.kind = entry ? MMU_TABLE : MMU_NOTHING;
         found.paddr = entry;
-        if (entry & ~BITS(47, 12))
+        if (entry & ~BITS(47, mmu->format->page_shift))
             found.wrong = "a directory entry that is no address";
         return found;
     }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RISC-V: Sv39, Sv48, Sv57, and Sv39x4, Sv48x4, Sv57x4 (a second stage: U must be set, G is reserved). The RISC-V Instruction Set Manual vol. II, "Supervisor-Level ISA": "Addressing and Memory
- * Protection", "Virtual Address Translation Process", "Supervisor Memory-Management Fence Instruction" (with an
- * address it reaches leaf entries only; entries that are not valid may be remembered, too), "Svpbmt"; "Hypervisor
- * Extension": "Guest Physical Address Translation"; XTheadMae (thead-extension-spec) for the memory types of C9xx.
+ * RISC-V. The RISC-V Instruction Set Manual vol. II, "Supervisor-Level ISA": "Addressing and Memory Protection", "Virtual
+ * Address Translation Process", "Supervisor Memory-Management Fence Instruction" (with an address it reaches leaf
+ * entries only; entries that are not valid may be remembered, too), "Svnapot" (any entry of a group may stand for all of
+ * them), "Svpbmt"; "Hypervisor Extension": "Guest Physical Address Translation" (U must be set, G is ignored and to be
+ * clear); XTheadMae (thead-extension-spec) for the memory types of C9xx.
  */
 #include "mmu.h"
 
-#define BIT(n) (UINT64_C(1) << (n))
-#define BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
+static bool is_for_guest(const struct mmu *mmu)
+{
+    return mmu->format->features & PT_FEATURE_SECOND_STAGE;
+}
 
 /* Svpbmt, bits 62:61: 0 as the physical address says, 1 not cached, 2 I/O. */
 static void add_pbmt(struct mmu_entry *found, uint64_t entry)
@@ -18,8 +21,18 @@ static void add_pbmt(struct mmu_entry *found, uint64_t entry)
     found->flags |= type == 1 ? PT_UNCACHED : type == 2 ? PT_DEVICE : 0;
     if (type == 3)
         found->wrong = "a memory type that is reserved";
-    else if (entry & BIT(63))
-        found->wrong = "N without Svnapot";
+}
+
+/* Svnapot, bit 63: the lowest of the four bits that the address of 64 KiB does not need is the one that counts. */
+static void add_napot(const struct mmu *mmu, struct mmu_entry *found, uint64_t entry, unsigned level)
+{
+    if (!(entry & BIT(63)))
+        return;
+    if (!(mmu->format->page_sizes & PT_64K) || level != mmu->format->levels - 1u || (entry & BITS(13, 10)) != BIT(13))
+        found->wrong = "N without Svnapot, above the last level, or not of 64 KiB";
+    found->paddr &= ~(PT_64K - 1);
+    found->group_bits = 4;
+    found->paddr_of_group = true;
 }
 
 /* XTheadMae, bits 63 to 60: strong order, cacheable, bufferable, shareable. */
@@ -39,7 +52,7 @@ static void add_mae(struct mmu_entry *found, uint64_t entry)
 static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned level)
 {
     struct mmu_entry found = {.kind = MMU_NOTHING, .paddr = (entry & BITS(53, 10)) << 2};
-    bool guest = strstr(mmu->format->name, "x4") != NULL;
+    bool guest = is_for_guest(mmu), mae = mmu->format->features & PT_FEATURE_C9XX;
 
     if (!(entry & BIT(0)))
         return found;
@@ -67,12 +80,14 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
 
     if (mmu->format->features & PT_FEATURE_SVPBMT)
         add_pbmt(&found, entry);
-    else if (mmu->format->features & PT_FEATURE_C9XX)
+    else if (mae)
         add_mae(&found, entry);
-    else if (entry & BITS(63, 61))
-        found.wrong = "reserved bits set (Svnapot, Svpbmt)";
+    else if (entry & BITS(62, 61))
+        found.wrong = "reserved bits set (Svpbmt)";
+    if (!mae)
+        add_napot(mmu, &found, entry, level);
 
-    if (entry & BITS(60, 54) && !(mmu->format->features & PT_FEATURE_C9XX))
+    if ((entry & BITS(60, 54)) && !mae)
         found.wrong = "reserved bits set (60 to 54)";
     else if (guest && !(entry & BIT(4)))
         found.wrong = "a page of the guest that is not the user's";
@@ -87,14 +102,16 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     return found;
 }
 
-static uint64_t record(uint64_t entry, enum mmu_kind kind, bool write)
+static uint64_t record(const struct mmu *mmu, uint64_t entry, unsigned level, enum mmu_kind kind, bool write)
 {
+    (void)mmu;
+    (void)level;
     return kind == MMU_PAGE ? entry | BIT(6) | (write ? BIT(7) : 0) : entry;
 }
 
 const struct mmu_arch mmu_riscv = {
     .formats = {"pt_sv39", "pt_sv48", "pt_sv57", "test_sv39_svpbmt", "test_sv39_c9xx", "pt_sv39x4", "pt_sv48x4",
-                "pt_sv57x4"},
+                "pt_sv57x4", "test_sv39_svnapot", "pt_sv32", "pt_sv32x4"},
     .decode = decode,
     .record = record,
     .remembers_nothing = true,

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86. Intel SDM vol. 3A, 4.3, 4.4, 4.5 (tables 4-4 to 4-20: the entries and their reserved bits), 4.6 (rights), 4.8
- * (accessed and dirty), 4.9 (memory types; the PAT as it is after reset), 4.10 (what is cached and invalidated); AMD APM
- * vol. 2, 15.25 (nested paging); SEV: 15.34.
+ * x86. Intel SDM vol. 3A, 4.3, 4.4, 4.5 (tables 4-4 to 4-20: the entries and their reserved bits), 4.4.1 (the PDPTEs of
+ * PAE are held in registers), 4.6 (rights), 4.8 (accessed and dirty), 4.9 (memory types; the PAT as it is after reset),
+ * 4.10 (what is cached and invalidated); AMD APM vol. 2, 15.25 (nested paging: the CPU walks these tables as a user);
+ * SEV: 15.34.
  */
 #include "mmu.h"
-
-#define BIT(n) (UINT64_C(1) << (n))
-#define BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
 
 /* PAT after reset: WB, WT, UC-, UC, and the same again. */
 static pt_flags memory_type(unsigned index)
@@ -20,6 +18,11 @@ static pt_flags memory_type(unsigned index)
     default:
         return 0;
     }
+}
+
+static bool is_32(const struct mmu *mmu)
+{
+    return mmu->format->levels == 2;
 }
 
 static bool is_pae(const struct mmu *mmu)
@@ -55,7 +58,9 @@ static const char *wrong_page(const struct mmu *mmu, uint64_t entry, uint64_t si
     if (size > PT_1G || (is_pae(mmu) && size > PT_2M))
         return "a page in a level that has none";
     if (entry & (size - 1) & BITS(29, 13))
-        return "a huge page with reserved bits set";
+        return "a huge page with reserved bits set"; /* of 32-bit paging also bits 39:32 of the address, of PSE-36 */
+    if (is_32(mmu) && entry >> 32 != 0)
+        return "more than 32 bits";
     if ((entry & BIT(63)) && !has_nx(mmu))
         return "XD without EFER.NXE";
     if (is_pae(mmu) && (entry & BITS(62, 52)))
@@ -75,7 +80,7 @@ static struct mmu_entry page(const struct mmu *mmu, uint64_t entry, uint64_t siz
 
     found.flags |= entry & BIT(1) ? PT_WRITE : 0;
     found.flags |= entry & BIT(2) ? PT_USER : 0;
-    found.flags |= entry & BIT(63) ? 0 : PT_EXECUTE;
+    found.flags |= !is_32(mmu) && (entry & BIT(63)) ? 0 : PT_EXECUTE;
     found.flags |= (entry & BIT(8)) && !is_nested(mmu) ? PT_GLOBAL : 0;
     found.flags |= memory_type(index);
     found.flags |= entry & BIT(5) ? PT_ACCESSED : 0;
@@ -84,14 +89,24 @@ static struct mmu_entry page(const struct mmu *mmu, uint64_t entry, uint64_t siz
     return found;
 }
 
+/* Not present, and yet the L1 cache may be read at its address (L1TF): none that could be memory. */
+static bool is_safe_address(const struct mmu *mmu, uint64_t entry, unsigned level)
+{
+    if (entry == 0)
+        return true;
+    /* A large page of 32-bit paging has bits 39:32 of an address. All others end where memory may end. */
+    if (is_32(mmu) && level == 0)
+        return entry & BIT(20);
+    return entry & BIT(mmu->format->pa_bits > 51 ? 51 : mmu->format->pa_bits - 1u);
+}
+
 static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned level)
 {
     uint64_t size = mmu_entry_size(mmu, level);
     struct mmu_entry found = {.kind = MMU_NOTHING};
 
     if (!(entry & BIT(0))) {
-        /* Not present, and yet the L1 cache may be read at its address (L1TF): none that could be memory. */
-        if (entry != 0 && !(entry & BIT(mmu->format->pa_bits > 51 ? 51 : mmu->format->pa_bits - 1u)))
+        if (!is_safe_address(mmu, entry, level))
             found.wrong = "not present, with the address of memory";
         return found;
     }
@@ -110,6 +125,8 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     found.paddr = entry & BITS(51, 12) & ~c_bit(mmu);
     if (!(entry & BIT(1)) || !(entry & BIT(2)) || (entry & BIT(63)))
         found.wrong = "a table that takes rights from the pages below it";
+    else if (is_pae(mmu) && (entry & BITS(62, 52)))
+        found.wrong = "a PAE table with reserved bits set";
     else if (entry & (BIT(3) | BIT(4)))
         found.wrong = "a table that is not cached";
     else if ((entry & c_bit(mmu)) != c_bit(mmu))
@@ -117,15 +134,20 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     return found;
 }
 
-static uint64_t record(uint64_t entry, enum mmu_kind kind, bool write)
+/* A PDPTE has no accessed bit. */
+static uint64_t record(const struct mmu *mmu, uint64_t entry, unsigned level, enum mmu_kind kind, bool write)
 {
+    if (is_pae(mmu) && level == 0)
+        return entry;
     return entry | BIT(5) | (kind == MMU_PAGE && write ? BIT(6) : 0);
 }
 
 const struct mmu_arch mmu_x86 = {
-    .formats = {"pt_x86_64", "pt_x86_64_la57", "test_x86_64_no_nx", "test_x86_64_sev"},
+    .formats = {"pt_x86_64", "pt_x86_64_la57", "test_x86_64_no_nx", "test_x86_64_sev", "pt_npt_4level", "pt_npt_5level",
+                "pt_x86_pae", "pt_x86_32"},
     .decode = decode,
     .record = record,
+    .latches_root = is_pae,
     .always_records = true,
     .any_forgets_pointers = true,
     .may_use_faulting_rights = true,

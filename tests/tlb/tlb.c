@@ -53,15 +53,17 @@ static bool is_about_a_table(const struct mmu *mmu, const struct mmu_tlb_entry *
         return false;
     offset = (size_t)((const unsigned char *)entry->slot - mmu->memory->bytes);
     paddr = mmu->memory->base + offset;
-    return memory_is_taken(mmu->memory, paddr) && mmu->arch->decode(mmu, *entry->slot, entry->level).kind == MMU_TABLE;
+    return memory_is_taken(mmu->memory, paddr) &&
+           mmu->arch->decode(mmu, mmu_load(mmu, entry->slot), entry->level).kind == MMU_TABLE;
 }
 
-void mmu_invalidate(struct mmu *mmu, const struct pt_flush *flush)
+bool mmu_invalidate(struct mmu *mmu, const struct pt_flush *flush)
 {
     const struct mmu_arch *arch = mmu->arch;
     bool any_address = flush->asid == PT_NO_ASID; /* every address space, global or not */
     bool all = flush->everything || (flush->tables_changed && arch->tables_forget_all && flush->range_count > 0);
-    size_t kept = 0;
+    bool loaded = false;
+    size_t kept = 0, before = mmu->tlb_count + mmu->pointer_count;
 
     for (size_t i = 0; i < mmu->tlb_count; i++) {
         struct mmu_tlb_entry *entry = &mmu->tlb[i];
@@ -85,4 +87,13 @@ void mmu_invalidate(struct mmu *mmu, const struct pt_flush *flush)
             mmu->pointer[kept++] = *pointer;
     }
     mmu->pointer_count = kept;
+
+    /* Only who is told that everything changed, with tables, loads the root again. */
+    for (size_t r = 0; mmu_latches_root(mmu) && r < MMU_ROOTS; r++)
+        if (mmu->root[r].table && flush->everything && flush->tables_changed &&
+            (any_address || mmu->root[r].asid == flush->asid)) {
+            mmu_set_root(mmu, r, mmu->root[r].table, mmu->root[r].asid);
+            loaded = true;
+        }
+    return loaded || mmu->tlb_count + mmu->pointer_count != before;
 }
