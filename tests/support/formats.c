@@ -416,6 +416,11 @@ uint64_t format_step(const struct pt_format *format, uint64_t page_size)
     return format_entry_size(format, format_level_of(format, page_size));
 }
 
+size_t format_page_entries(const struct pt_format *format, uint64_t page_size)
+{
+    return (size_t)(page_size / format_step(format, page_size));
+}
+
 uint64_t format_smallest(const struct pt_format *format)
 {
     return UINT64_C(1) << format->page_shift;

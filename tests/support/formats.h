@@ -144,6 +144,9 @@ uint64_t format_leaf_frame(const struct pt_format *format);
 /** In what steps a page of this size is invalidated: a TLB may hold each of its entries by itself. */
 uint64_t format_step(const struct pt_format *format, uint64_t page_size);
 
+/** How many neighbouring entries are one page of this size. */
+size_t format_page_entries(const struct pt_format *format, uint64_t page_size);
+
 uint64_t format_smallest(const struct pt_format *format);
 uint64_t format_largest(const struct pt_format *format);
 /** The next larger (smaller) page size that the format offers; 0: none. */

@@ -414,7 +414,7 @@ static bool in_call(const struct judge *judge, pt_vaddr vaddr)
 /* Pages of this size take several entries. */
 static bool is_group(const struct judge *judge, uint64_t page_size)
 {
-    return page_size > 0 && page_size != format_step(&judge->format, page_size);
+    return page_size > 0 && format_page_entries(&judge->format, page_size) > 1;
 }
 
 static bool has_groups(const struct judge *judge)

@@ -62,7 +62,8 @@ struct mmu_arch {
     bool may_use_faulting_rights; /* a page that has more rights than the TLB knows of is found out on a fault */
 };
 
-extern const struct mmu_arch mmu_x86, mmu_ept, mmu_aarch64, mmu_aarch64_stage2, mmu_armv7, mmu_riscv, mmu_loongarch;
+extern const struct mmu_arch mmu_x86, mmu_ept, mmu_aarch64, mmu_aarch64_stage2, mmu_armv7, mmu_armv7_lpae, mmu_riscv,
+    mmu_loongarch;
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 

@@ -4,7 +4,8 @@
  * (accessed and dirty), D8.6 (memory types), D8.7.1 (contiguous entries agree), D8.16 (what is cached and invalidated,
  * break-before-make).
  *
- * Stage 1 with MAIR = 0xff in byte 1, 0x44 in byte 2, 0x04 in byte 0; stage 2 by D8.4.2, D8.6.5 and FEAT_S2FWB.
+ * Stage 1 with MAIR = 0xff in byte 1, 0x44 in byte 2, 0x04 in byte 0; stage 2 by D8.4.2, D8.6.5 and FEAT_S2FWB. And the
+ * long descriptors of ARMv7 (DDI 0406C, B3.6.1, B3.7), where bit 54 is XN for both privilege levels, and 53 PXN.
  */
 #include "mmu.h"
 
@@ -61,13 +62,14 @@ static struct mmu_entry page(const struct mmu *mmu, uint64_t entry)
 {
     bool one_level = mmu->format->features & PT_FEATURE_EL2;
     bool user = entry & BIT(6), read_only = entry & BIT(7), dbm = entry & BIT(51);
-    bool records = mmu_records(mmu);
+    bool records = mmu_records(mmu), v7 = mmu->arch == &mmu_armv7_lpae;
+    uint64_t never = v7 ? BIT(54) | BIT(53) : BIT(53); /* for EL1 */
     unsigned attributes = (unsigned)(entry >> 2 & 7), shareable = has_lpa2(mmu) ? 3 : (unsigned)(entry >> 8 & 3);
     struct mmu_entry found = {.kind = MMU_PAGE, .paddr = address(mmu, entry), .flags = PT_READ};
 
     found.flags |= user ? PT_USER : 0;
     found.flags |= !read_only || (records && dbm) ? PT_WRITE : 0;
-    found.flags |= entry & (user ? BIT(54) : BIT(53)) ? 0 : PT_EXECUTE;
+    found.flags |= entry & (user ? BIT(54) : never) ? 0 : PT_EXECUTE;
     found.flags |= one_level || (entry & BIT(11)) ? 0 : PT_GLOBAL;
     found.flags |= attributes == 0 ? PT_DEVICE : attributes == 2 ? PT_UNCACHED : 0;
     if (records)
@@ -75,7 +77,7 @@ static struct mmu_entry page(const struct mmu *mmu, uint64_t entry)
 
     if (one_level && (!user || (entry & (BIT(11) | BIT(53)))))
         found.wrong = "AP[1] clear, nG or bit 53 set, where there is no EL0";
-    else if (!one_level && !(entry & (user ? BIT(53) : BIT(54))))
+    else if (!one_level && !(entry & (user ? BIT(53) : BIT(54))) && (user || !v7))
         found.wrong = "the other exception level may execute it";
     else if (attributes > 2)
         found.wrong = "a memory type that is none";
@@ -194,6 +196,13 @@ const struct mmu_arch mmu_aarch64 = {
                 "test_aarch64_16k_contiguous", "test_aarch64_64k_contiguous"},
     .decode = decode,
     .record = record,
+    .breaks_before_make = true,
+    .tables_forget_pointers = true,
+};
+
+const struct mmu_arch mmu_armv7_lpae = {
+    .formats = {"test_armv7_lpae_no_1g", "test_armv7_lpae_ttbr1"},
+    .decode = decode,
     .breaks_before_make = true,
     .tables_forget_pointers = true,
 };

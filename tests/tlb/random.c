@@ -17,6 +17,7 @@ static const pt_flags flags_of[] = {
     RW,
     RW,
     PT_READ,
+    PT_WRITE,
     RX,
     RW | PT_EXECUTE,
     RW | PT_USER,
