@@ -85,7 +85,11 @@ static inline struct slot slot_of(const struct fixture *f, const struct pt_visit
 
     for (size_t i = 0; i < f->memory->frames; i++) {
         size_t count;
-        struct slot slot = slot_after(slots_of_frame(f, i, &count), visit->index);
+        struct slot slot;
+
+        if (f->memory->frame[i].run == 0)
+            continue;
+        slot = slot_after(slots_of_frame(f, i, &count), visit->index);
 
         if (visit->index >= count || slot_get(slot) != visit->bits)
             continue;
