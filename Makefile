@@ -5,6 +5,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CMAKE_FLAGS ?=
 FUZZ_SECONDS ?= 600
 MUTANTS ?=
+FORMAT ?=
 BENCH_PEERS ?=
 MAKEFLAGS += --no-print-directory
 
@@ -16,9 +17,9 @@ lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and th
 	@cmake --build build --parallel $(JOBS)
 	@ls -l build/libpagetable.a
 
-run: ## the hosted example, then a kernel for each architecture in QEMU
+run: ## the hosted example, then the kernels in QEMU; FORMAT="pt_sv57 pt_sv32" for those of these formats only
 	@scripts/setup run
-	@scripts/run
+	@scripts/run $(FORMAT)
 
 test: ## every test with gcc, clang, sanitizers and as 32-bit program; freestanding and install checks; kernels in QEMU
 	@scripts/setup test

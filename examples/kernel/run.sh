@@ -92,7 +92,7 @@ describe()
     read -r _ arch format variant cpu < <(awk -v name="$1" '$1 == name' <<< "$all")
     options=(-DARCH="$arch" -DNAME="$1" -DFORMAT="$format")
     [ "$variant" = - ] || options+=(-DVARIANT="$variant")
-    qemu=qemu-system-$arch passed=0
+    qemu=qemu-system-$arch passed=0 memory=256M
     case $arch in
     x86_*)
         qemu=qemu-system-x86_64 passed=33
@@ -106,6 +106,8 @@ describe()
     riscv*) machine=(-M virt -bios none) ;;
     loongarch64) machine=(-M virt -device pvpanic-pci -action panic=exit-failure) ;;
     esac
+    # RAM above 4 GiB, which pointers of 32 bits do not reach.
+    case $format in pt_sv32 | pt_x86_pae) memory=5G ;; esac
     machine+=(-cpu "$cpu")
 }
 
@@ -138,7 +140,7 @@ run_kernel()
         ulimit -c 0
         ulimit -f "$kilobytes"
         exec timeout -k 1 "$seconds" "$qemu" -accel tcg -display none -nodefaults -serial stdio -no-reboot \
-            -m 256M "${machine[@]}" -kernel "$build/$1/kernel.elf" < /dev/null > "$build/$1/output" 2>&1
+            -m "$memory" "${machine[@]}" -kernel "$build/$1/kernel.elf" < /dev/null > "$build/$1/output" 2>&1
     )
 }
 

@@ -22,6 +22,26 @@ void check_alias(struct kernel *kernel)
     frame_free(kernel, frame);
 }
 
+/* Memory that a page table alone reaches: other bits of its address are in the entry, or another frame is seen. */
+void check_far(struct kernel *kernel)
+{
+    pt_paddr far = machine_options.far_memory;
+    pt_vaddr one = window(0), two = window(1);
+
+    if (far == 0)
+        return;
+    group("far: memory that has addresses of more bits than a pointer");
+    for (unsigned i = 0; i < 2; i++)
+        map_page(kernel, one + i * span(0), far + i * span(0), span(0), PT_READ | PT_WRITE);
+    check(writes(one, MARK_A) && writes(one + span(0), MARK_B), "it is written at %jx, frame %jx", one, far);
+    for (unsigned i = 0; i < 2; i++)
+        unmap_page(kernel, one + i * span(0));
+    map_page(kernel, two, far & ~(span(1) - 1), span(1), PT_READ);
+    two += far & (span(1) - 1);
+    check(reads(two, MARK_A) && reads(two + span(0), MARK_B), "... and read through a large page at %jx", two);
+    unmap_page(kernel, two);
+}
+
 /* ---- Unmapping --------------------------------------------------------------------------------- */
 
 static void check_unmap_page(struct kernel *kernel, pt_vaddr vaddr, uint64_t page_size)

@@ -131,6 +131,7 @@ void check_destroy(struct kernel *kernel); /* the last one: turns the MMU off */
 
 /* check_page.c */
 void check_alias(struct kernel *kernel);
+void check_far(struct kernel *kernel);
 void check_unmap(struct kernel *kernel);
 void check_protect(struct kernel *kernel);
 void check_execute(struct kernel *kernel);

@@ -101,7 +101,7 @@ extern const bool machine_remap_invalidates;
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr);
 extern const bool machine_translate_reads;
 
-/* What not every machine has: NULL where it has not. */
+/* What not every machine has: NULL, or 0, where it has not. */
 struct machine_options {
     /* Checks that the library's helper, which asks the CPU what it has, finds what this one is known to have. */
     void (*check_detect)(void);
@@ -114,6 +114,9 @@ struct machine_options {
 
     /* Whether the hardware's walk lets code at the lowest privilege read (or write) at vaddr. */
     bool (*user_may)(enum access access, pt_vaddr vaddr);
+
+    /* Two small pages of RAM that the kernel's pointers do not reach, or 0. */
+    pt_paddr far_memory;
 };
 extern const struct machine_options machine_options;
 

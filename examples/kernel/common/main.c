@@ -53,6 +53,7 @@ static void check_detect(struct kernel *of)
 static void check_pages(struct kernel *of)
 {
     check_alias(of);
+    check_far(of);
     check_unmap(of);
     check_protect(of);
     check_execute(of);

@@ -75,7 +75,7 @@ static void check_detect(void)
 }
 const struct machine_options machine_options = {.check_detect = check_detect};
 #else
-const struct machine_options machine_options = {0};
+const struct machine_options machine_options = {.far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
 #endif
 
 /* boot.S, before kernel_main */

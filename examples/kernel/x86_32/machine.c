@@ -22,7 +22,11 @@ const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
 const bool machine_has_asids = false; /* PCIDs are for 64 bits */
 const bool machine_tracks_access = true;
+#ifdef MACHINE_PAE
+const struct machine_options machine_options = {.far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
+#else
 const struct machine_options machine_options = {0};
+#endif
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 
