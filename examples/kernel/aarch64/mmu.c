@@ -9,10 +9,6 @@
 #include "kernel.h"
 #include "virt.h"
 
-#ifndef MACHINE_FORMAT
-#define MACHINE_FORMAT pt_aarch64
-#endif
-
 static struct pt_format format;           /* MACHINE_FORMAT, as far as this CPU can do it */
 static const struct page_table *roots[2]; /* of the lower and the upper half */
 

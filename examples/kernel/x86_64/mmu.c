@@ -5,10 +5,6 @@
 
 #include <pagetable/hw/x86_64.h>
 
-#ifndef MACHINE_FORMAT
-#define MACHINE_FORMAT pt_x86_64
-#endif
-
 const struct pt_format *const machine_format = &MACHINE_FORMAT;
 const bool machine_guards_user_pages = true;
 const bool machine_has_asids = false; /* QEMU has no PCIDs */
