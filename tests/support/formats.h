@@ -118,6 +118,7 @@ struct format_facts {
     uint8_t narrow_pa_bits;    /* that pages reach which are not of the largest size; 0: all reach pa_bits */
     bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
     bool number_at_bit_10;     /* an entry holds a frame number from bit 10 on, not an address (RISC-V) */
+    bool latches_root;         /* the CPU keeps the root's entries: a changed one owes everything */
     bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */
 };
 

@@ -226,8 +226,8 @@ static void a_mapping_beside_others_does_not_disturb_them(void **state)
     watch_now(watch);
     assert_ok(pt_map(&fixture->table, vaddr + leaf_table(fixture), PADDR, small(fixture), RW, &fixture->flush));
     assert_ok(pt_map(&fixture->table, far, PADDR, small(fixture), RW, &fixture->flush));
-    assert_status(pt_map_region(&fixture->table, vaddr + small(fixture), PADDR, 2 * leaf_table(fixture),
-                                PT_READ, PT_ALLOW_HUGE, &fixture->flush),
+    assert_status(pt_map_region(&fixture->table, vaddr + small(fixture), PADDR, 2 * leaf_table(fixture), PT_READ,
+                                PT_ALLOW_HUGE, &fixture->flush),
                   PT_ALREADY_MAPPED);
     watch_end(watch);
 }
