@@ -64,6 +64,14 @@ static enum pt_status unmap_across(struct fixture *fixture)
                            &fixture->flush);
 }
 
+/* The same between two entries of one page, if it has several: their tables may share a frame. */
+static enum pt_status unmap_across_entries(struct fixture *fixture)
+{
+    return pt_unmap_region(&fixture->table,
+                           page(fixture) + format_step(fixture->format, large(fixture)) - small(fixture),
+                           2 * small(fixture), 0, &fixture->flush);
+}
+
 static enum pt_status unmap_what_there_is(struct fixture *fixture)
 {
     return pt_unmap_region(&fixture->table, page(fixture) + small(fixture), small(fixture), PT_SKIP_HOLES,
@@ -97,18 +105,20 @@ static enum pt_status take_access_of_one(struct fixture *fixture)
 static const struct call {
     const char *name;
     enum pt_status (*run)(struct fixture *fixture);
-    unsigned paths; /* 0: no more than one table */
+    unsigned paths;  /* 0: no more than one table */
+    bool neighbours; /* of neighbouring entries, where a page has several */
 } calls[] = {
-    {"split_to_smallest", split_to_smallest, 1},
-    {"split_once", split_once, 0},
-    {"unmap_first", unmap_first, 1},
-    {"unmap_middle", unmap_middle, 3},
-    {"unmap_across", unmap_across, 2},
-    {"unmap_what_there_is", unmap_what_there_is, 1},
-    {"protect_last", protect_last, 1},
-    {"protect_middle", protect_middle, 3},
-    {"protect_across_with_holes", protect_across_with_holes, 1},
-    {"take_access_of_one", take_access_of_one, 1},
+    {"split_to_smallest", split_to_smallest, 1, false},
+    {"split_once", split_once, 0, false},
+    {"unmap_first", unmap_first, 1, false},
+    {"unmap_middle", unmap_middle, 3, false},
+    {"unmap_across", unmap_across, 2, false},
+    {"unmap_across_entries", unmap_across_entries, 2, true},
+    {"unmap_what_there_is", unmap_what_there_is, 1, false},
+    {"protect_last", protect_last, 1, false},
+    {"protect_middle", protect_middle, 3, false},
+    {"protect_across_with_holes", protect_across_with_holes, 1, false},
+    {"take_access_of_one", take_access_of_one, 1, false},
 };
 
 /* Both ends of the middle share the first table, unless the page is several entries, which need none to be told apart. */
@@ -117,6 +127,8 @@ static size_t tables_of(const struct fixture *fixture, const struct call *call)
     size_t one = path(fixture);
     size_t first = format_step(fixture->format, large(fixture)) == large(fixture) ? 1 : 0;
 
+    if (call->neighbours && first == 0 && format_tables_in_frame(fixture->format) > 1)
+        return one;
     return call->paths == 0 ? first : call->paths == 3 ? 2 * one - first : call->paths * one;
 }
 
@@ -151,7 +163,7 @@ static void fail_each_allocation(const struct pt_format *format, const struct ca
                                  void (*arrange)(struct memory *memory, size_t n), bool owing)
 {
     struct fixture *fixture = begin(format);
-    size_t tables = tables_of(fixture, call), taken;
+    size_t tables = tables_of(fixture, call), taken, allocations;
 
     /* Something is owed already, a retired table among it. */
     if (owing) {
@@ -168,9 +180,11 @@ static void fail_each_allocation(const struct pt_format *format, const struct ca
         assert_int_equal(fixture->memory->flush_count, flushes);
     }
     taken = fixture->memory->taken;
+    allocations = fixture->memory->allocations;
     arrange(fixture->memory, tables + 1);
     assert_ok(call->run(fixture));
     assert_int_equal(fixture->memory->taken, taken + tables);
+    assert_int_equal(fixture->memory->allocations, allocations + tables);
     end(fixture);
 }
 
