@@ -23,6 +23,7 @@ aarch64-contiguous     aarch64      pt_aarch64             CONTIGUOUS         ma
 aarch64-16k            aarch64      pt_aarch64_16k         -                  max
 aarch64-64k            aarch64      pt_aarch64_64k         -                  max
 aarch64-lpa2           aarch64      pt_aarch64_4k_52       -                  max
+aarch64-16k-52         aarch64      pt_aarch64_16k_52      -                  max
 aarch64-64k-52         aarch64      pt_aarch64_64k_52      -                  max
 aarch64-el2            aarch64      pt_aarch64_el2         EL2                max
 aarch64-stage2         aarch64      pt_aarch64_stage2      GUEST              max

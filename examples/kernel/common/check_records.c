@@ -190,7 +190,8 @@ void check_records(struct kernel *kernel)
         check(recorded(&table, code) == PT_ACCESSED &&
                   recorded(&table, kernel_physical(&table)) == (PT_ACCESSED | PT_DIRTY),
               "a table that keeps track: the kernel's code is accessed, its stack dirty, too");
-    check_small(kernel, &table, window(0));
+    /* Not at the window's start: a small TLB has the same place for that as for what else is well aligned. */
+    check_small(kernel, &table, window(0) + 16 * span(0));
     check_huge(kernel, &table, window(0) + span(1));
     kernel_run_on(kernel, &kernel->table);
     pt_destroy(&table);
