@@ -81,6 +81,7 @@ static void check_small(struct kernel *kernel, struct page_table *table, pt_vadd
           "accessed: those that were read or written");
     check(marked(table, vaddr, PT_DIRTY) == (PAGE(3) | PAGE(5)), "dirty: those that were written");
 
+    (void)writes(three, paddr + 3 * span(0)); /* what was printed may have driven this one out of the TLB */
     seen = clear_dirty(table, vaddr, size, &flush);
     unrecorded = writes(three, paddr + 3 * span(0)) && marked(table, vaddr, PT_DIRTY) == 0;
     check(seen.pages == (PAGE(3) | PAGE(5)) && seen.count == 2, "pt_clear_dirty reports just these, and clears them");
@@ -190,8 +191,7 @@ void check_records(struct kernel *kernel)
         check(recorded(&table, code) == PT_ACCESSED &&
                   recorded(&table, kernel_physical(&table)) == (PT_ACCESSED | PT_DIRTY),
               "a table that keeps track: the kernel's code is accessed, its stack dirty, too");
-    /* Not at the window's start: a small TLB has the same place for that as for what else is well aligned. */
-    check_small(kernel, &table, window(0) + 16 * span(0));
+    check_small(kernel, &table, window(0));
     check_huge(kernel, &table, window(0) + span(1));
     kernel_run_on(kernel, &kernel->table);
     pt_destroy(&table);
