@@ -9,7 +9,7 @@ FORMAT ?=
 BENCH_PEERS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: lib run test test-conformance fuzz mutants bench bench-peers format lint clean help
+.PHONY: lib run test test-conformance fuzz mutants bench bench-peers size size-record format lint clean help
 
 lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
 	@scripts/setup lib
@@ -45,6 +45,14 @@ bench: ## measure
 bench-peers: ## measure beside other page tables (needs cargo); BENCH_PEERS="--quick", "--docs", "W1 W7"
 	@scripts/setup bench
 	@scripts/bench-peers $(BENCH_PEERS)
+
+size: ## bytes of code and stack, for each CPU
+	@scripts/setup size
+	@scripts/size
+
+size-record: ## accept them: tests/size/recorded.txt
+	@scripts/setup size
+	@scripts/size record
 
 format: ## clang-format over all C files, in place
 	@scripts/setup format
