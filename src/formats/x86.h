@@ -57,7 +57,7 @@ static bool x86_memory_index_is_sound(const struct pt_format *format)
 PT_INLINE enum entry_kind x86_kind(const struct pt_format *format, pt_entry entry, bool last_level)
 {
     (void)format;
-    if (!last_level && (entry & (X86_P | X86_PS)) == X86_P)
+    if (!last_level && (entry & X86_P) && !(entry & X86_PS))
         return ENTRY_TABLE;
     return entry & (X86_P | X86_NO_ACCESS) ? ENTRY_LEAF : ENTRY_EMPTY;
 }
@@ -110,21 +110,30 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
     return entry;
 }
 
+/* What is rare: no access, a memory type that is not the PAT's first, dirty while not writable. */
+static inline pt_flags x86_rare_flags(const struct pt_format *format, pt_entry entry, bool last_level)
+{
+    pt_entry type = entry & (X86_PWT | X86_PCD | x86_pat_bit(last_level));
+    pt_flags flags = entry & X86_SAVED_DIRTY ? PT_DIRTY : 0;
+
+    if (type != x86_type_bits(format->memory_index.normal, last_level))
+        flags |= (type == x86_type_bits(format->memory_index.device, last_level) ? PT_DEVICE : 0) |
+                 (type == x86_type_bits(format->memory_index.uncached, last_level) ? PT_UNCACHED : 0);
+    return flags;
+}
+
 PT_INLINE pt_flags x86_leaf_flags(const struct pt_format *format, pt_entry entry, bool last_level)
 {
-    const pt_entry type_bits = X86_PWT | X86_PCD | x86_pat_bit(last_level);
-    pt_flags flags = (pt_flags)(entry & (X86_P | X86_RW)); /* which are PT_READ and PT_WRITE */
+    const pt_entry rare = X86_PWT | X86_PCD | x86_pat_bit(last_level) | X86_SAVED_DIRTY;
+    /* P and R/W are where PT_READ and PT_WRITE are; A and D side by side, as PT_ACCESSED and PT_DIRTY. */
+    pt_flags flags = (pt_flags)(entry & (X86_P | X86_RW)) | (entry & X86_US ? PT_USER : 0) |
+                     (entry & X86_G ? PT_GLOBAL : 0) | (pt_flags)(entry & (X86_A | X86_D)) << 11;
 
     if (PT_LIKELY(entry & X86_P))
         flags |= entry & X86_XD ? 0 : PT_EXECUTE;
-    flags |= entry & X86_US ? PT_USER : 0;
-    flags |= entry & X86_G ? PT_GLOBAL : 0;
-    if (PT_UNLIKELY((entry & type_bits) != 0 || format->memory_index.normal != 0))
-        flags |= ((entry & type_bits) == x86_type_bits(format->memory_index.device, last_level) ? PT_DEVICE : 0) |
-                 ((entry & type_bits) == x86_type_bits(format->memory_index.uncached, last_level) ? PT_UNCACHED : 0);
-    if (format->tracks_access)
-        flags |= (entry & X86_A ? PT_ACCESSED : 0) | (entry & (X86_D | X86_SAVED_DIRTY) ? PT_DIRTY : 0);
-    return flags;
+    if (PT_UNLIKELY((entry & rare) != 0 || format->memory_index.normal != 0))
+        flags |= x86_rare_flags(format, entry, last_level);
+    return format->tracks_access ? flags : flags & ~(PT_ACCESSED | PT_DIRTY);
 }
 
 PT_INLINE pt_paddr x86_table_paddr(const struct pt_format *format, pt_entry entry)
