@@ -27,6 +27,7 @@ aarch64-16k-52         aarch64      pt_aarch64_16k_52      -                  ma
 aarch64-64k-52         aarch64      pt_aarch64_64k_52      -                  max
 aarch64-el2            aarch64      pt_aarch64_el2         EL2                max
 aarch64-stage2         aarch64      pt_aarch64_stage2      GUEST              max
+aarch64-stage2-xnx     aarch64      pt_aarch64_stage2      GUEST;XNX          max
 aarch64-stage2-16k     aarch64      pt_aarch64_stage2_16k  GUEST              max
 aarch64-stage2-64k     aarch64      pt_aarch64_stage2_64k  GUEST              max
 aarch64-stage2-52      aarch64      pt_aarch64_stage2      GUEST;WIDE         max

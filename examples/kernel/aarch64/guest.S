@@ -9,6 +9,7 @@
     .globl guest_enter
 guest_enter:
     str     x30, [sp, #-16]!
+    mov     x30, #0                 // where nothing is mapped
     msr     elr_el2, x0
     isb
     eret

@@ -3,10 +3,12 @@
  * QEMU's "virt" machine with virtualization=on: the kernel runs at EL2 without translation, as a hypervisor, and its
  * accesses are those of a guest at EL1. The guest's own MMU is off: its virtual addresses are the physical ones that the
  * second stage translates. Built once for each format: -DMACHINE_FORMAT=pt_aarch64_stage2_16k; with -DMACHINE_WIDE a
- * copy with 52-bit addresses, with -DMACHINE_5LEVEL one that has a level more in place of concatenated tables.
+ * copy with 52-bit addresses, with -DMACHINE_5LEVEL one that has a level more in place of concatenated tables; with
+ * -DMACHINE_XNX one whose pages are executed by either EL0 or EL1.
  */
 #include <pagetable/hw.h>
 
+#include "check.h"
 #include "virt.h"
 
 static struct pt_format format; /* MACHINE_FORMAT, as far as this CPU can do it */
@@ -20,7 +22,9 @@ const bool machine_tracks_access = true; /* by FEAT_HAFDBS, which "max" has */
 const bool machine_guards_user_pages = false;
 const bool machine_has_asids = true; /* VMIDs */
 
-const struct machine_options machine_options = {.check_detect = virt_check_detect};
+/* guest.S */
+uint64_t guest_enter(void (*code)(void), pt_vaddr address, uint64_t value);
+void guest_read(void), guest_write(void), guest_execute(void);
 
 /* ---- The second stage ---------------------------------------------------------------------------- */
 
@@ -39,6 +43,9 @@ void machine_set_up(void)
 #endif
 #ifdef MACHINE_5LEVEL
     wanted.levels++; /* a root of 16 entries in place of 16 concatenated tables */
+#endif
+#ifdef MACHINE_XNX
+    wanted.features |= PT_FEATURE_XNX;
 #endif
     format = virt_detect(wanted);
 }
@@ -80,11 +87,9 @@ void machine_disable_mmu(void)
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
 
-/* guest.S */
-uint64_t guest_enter(void (*code)(void), pt_vaddr address, uint64_t value);
-void guest_read(void), guest_write(void), guest_execute(void);
-
-#define EL1H UINT64_C(0x3c5) /* SPSR_EL2: EL1 with its own stack pointer, no interrupts */
+/* SPSR_EL2, without interrupts: EL1 with its own stack pointer, EL0. */
+#define EL1H UINT64_C(0x3c5)
+#define EL0T UINT64_C(0x3c0)
 
 /* ESR_ELx: why a guest came back. */
 #define EC(esr) ((esr) >> 26 & 0x3f)
@@ -113,12 +118,36 @@ static bool is_expected(unsigned fsc, pt_vaddr vaddr)
     return fsc == (FSC_PERMISSION | level);
 }
 
+/* HPFAR_EL2: the page that the guest's physical address is in. */
+static uint64_t faulting_page(void)
+{
+    return READ_REGISTER("hpfar_el2") >> 4 << 12;
+}
+
+/*
+ * EL0 starts at vaddr, where a return is, to nowhere: it comes back from either. What EL0 and EL1 may execute is the
+ * same, but with FEAT_XNX never.
+ */
+static void check_user_executes(pt_vaddr vaddr)
+{
+    struct pt_mapping mapping = {0, 0, 0};
+    bool executes;
+
+    WRITE_REGISTER("spsr_el2", EL0T);
+    (void)guest_enter((void (*)(void))(uintptr_t)vaddr, 0, 0);
+    executes = READ_REGISTER("elr_el2") != vaddr;
+    (void)pt_query(current, vaddr, &mapping);
+    if (executes != ((mapping.flags & PT_EXECUTE) != 0 && (mapping.flags & PT_USER) != 0))
+        kernel_panic("EL0 executes, or does not", READ_REGISTER("esr_el2"), READ_REGISTER("elr_el2"), vaddr);
+}
+
 struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
 {
     static void (*const code[])(void) = {guest_read, guest_write, guest_execute};
-    uint64_t result, esr, ec;
-    pt_vaddr page;
+    uint64_t result, esr, ec, page;
 
+    if (access == ACCESS_EXECUTE)
+        check_user_executes(vaddr);
     WRITE_REGISTER("spsr_el2", EL1H);
     result = guest_enter(code[access], vaddr, access == ACCESS_WRITE ? *value : 0);
     esr = READ_REGISTER("esr_el2");
@@ -128,7 +157,7 @@ struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t
             *value = result;
         return (struct access_result){false, 0};
     }
-    page = READ_REGISTER("hpfar_el2") >> 4 << 12 & UINT64_C(0xffffffffff000);
+    page = faulting_page();
     if (ec != (access == ACCESS_EXECUTE ? EC_INSTRUCTION_ABORT : EC_DATA_ABORT) || IS_IN_WALK(esr) ||
         (access != ACCESS_EXECUTE && IS_WRITE(esr) != (access == ACCESS_WRITE)) ||
         !is_expected(FSC(esr), READ_REGISTER("far_el2")) || page != (READ_REGISTER("far_el2") & ~UINT64_C(0xfff)))
@@ -153,3 +182,60 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     }
     return !machine_access(ACCESS_READ, vaddr, &value).faulted;
 }
+
+/* ---- The guest's own tables ---------------------------------------------------------------------- */
+
+#define GIB_BLOCK UINT64_C(0x705)            /* valid, MAIR's write-back, inner shareable, accessed; EL1's */
+#define TABLE UINT64_C(3)                    /* valid, a table */
+#define LOWER_TABLE_AT UINT64_C(0x100000000) /* in the guest's physical addresses */
+#define GUEST_WINDOW UINT64_C(0x80000000)    /* in its virtual ones: the third GiB */
+#define TCR_39_BITS (UINT64_C(64 - 39) | UINT64_C(1) << 23 /* EPD1 */ | PT_AARCH64_TCR_WALK0 | UINT64_C(5) << 32)
+
+static bool guest_reads(pt_vaddr vaddr, uint64_t wanted_value)
+{
+    WRITE_REGISTER("spsr_el2", EL1H);
+    return guest_enter(guest_read, vaddr, 0) == wanted_value && EC(READ_REGISTER("esr_el2")) == EC_HVC;
+}
+
+/*
+ * With the guest's MMU on, its walk goes through the second stage, and the TLB may have the places of its tables: what is
+ * kept by the guest's physical addresses. Its virtual addresses that are looked at are new each time.
+ */
+static void check_guest_tables(struct kernel *kernel)
+{
+    static _Alignas(4096) uint64_t upper_table[512];
+    pt_paddr frame = frame_new(kernel, 0);
+    uint64_t *lower_table = kernel_memory(frame);
+    struct pt_flush flush;
+    bool seen, stale;
+
+    upper_table[1] = PT_1G | GIB_BLOCK; /* RAM, and the code in it */
+    upper_table[2] = LOWER_TABLE_AT | TABLE;
+    for (unsigned i = 0; i < 512; i++)
+        lower_table[i] = (kernel->tagged + i % (kernel->tagged_size / PT_2M) * PT_2M) | GIB_BLOCK;
+    map_page(kernel, LOWER_TABLE_AT, frame, UINT64_C(1) << format.page_shift, PT_READ);
+    WRITE_REGISTER("mair_el1", PT_AARCH64_MAIR);
+    WRITE_REGISTER("tcr_el1", TCR_39_BITS);
+    WRITE_REGISTER("ttbr0_el1", kernel_physical(upper_table));
+    WRITE_REGISTER("hcr_el2", READ_REGISTER("hcr_el2") & ~HCR_DC);
+    WRITE_REGISTER("sctlr_el1", SCTLR_EL1_OFF | PT_AARCH64_SCTLR_ON);
+    drop_tlb();
+
+    seen = guest_reads(GUEST_WINDOW, kernel->tagged);
+    pt_flush_init(&flush, &kernel->table);
+    must(pt_unmap(&kernel->table, LOWER_TABLE_AT, NULL, &flush), "pt_unmap");
+    stale = guest_reads(GUEST_WINDOW + PT_2M, kernel->tagged + PT_2M);
+    check(seen, "the guest has a table of its own, at its %jx, and reads through it", LOWER_TABLE_AT);
+    check(stale, "unmap that without flush: the TLB still has it");
+    pt_flush(&flush);
+    check(!guest_reads(GUEST_WINDOW + 2 * PT_2M, 0) && EC(READ_REGISTER("esr_el2")) == EC_DATA_ABORT &&
+              IS_IN_WALK(READ_REGISTER("esr_el2")) && faulting_page() == LOWER_TABLE_AT,
+          "flush: the guest's walk faults at %jx", faulting_page());
+
+    WRITE_REGISTER("sctlr_el1", SCTLR_EL1_OFF);
+    WRITE_REGISTER("hcr_el2", READ_REGISTER("hcr_el2") | HCR_DC);
+    drop_tlb();
+    frame_free(kernel, frame);
+}
+
+const struct machine_options machine_options = {.check_detect = virt_check_detect, .check_flush = check_guest_tables};

@@ -139,7 +139,26 @@ static bool translate_write(pt_vaddr vaddr)
     return (TRANSLATE("w", vaddr) & 1) == 0;
 }
 
-const struct machine_options machine_options = {.check_detect = virt_check_detect, .translate_write = translate_write};
+#ifndef MACHINE_EL2
+static bool user_may(enum access access, pt_vaddr vaddr)
+{
+    uint64_t par;
+
+    if (access == ACCESS_READ)
+        __asm__ volatile("at s1e0r, %1\n\tisb\n\tmrs %0, par_el1" : "=r"(par) : "r"(vaddr) : "memory");
+    else
+        __asm__ volatile("at s1e0w, %1\n\tisb\n\tmrs %0, par_el1" : "=r"(par) : "r"(vaddr) : "memory");
+    return (par & 1) == 0;
+}
+#else
+#define user_may NULL
+#endif
+
+const struct machine_options machine_options = {
+    .check_detect = virt_check_detect,
+    .translate_write = translate_write,
+    .user_may = user_may,
+};
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
 

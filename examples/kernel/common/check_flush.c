@@ -142,4 +142,6 @@ void check_flush(struct kernel *kernel)
         check_global(kernel, window(half));
         check_everything(kernel, window(half));
     }
+    if (machine_options.check_flush != NULL)
+        machine_options.check_flush(kernel);
 }

@@ -133,6 +133,10 @@ void check_execute(struct kernel *kernel)
     protect_page(kernel, vaddr, PT_READ | PT_EXECUTE);
     check(!machine_access(ACCESS_EXECUTE, vaddr, NULL).faulted && faults(ACCESS_WRITE, vaddr),
           "executable again: code runs, write faults");
+    if (kernel_has_xnx()) {
+        protect_page(kernel, vaddr, PT_READ | PT_EXECUTE | PT_USER);
+        check(faults(ACCESS_EXECUTE, vaddr), "executable by the guest's lowest level: a fetch by the other faults");
+    }
     unmap_page(kernel, vaddr);
     frame_free(kernel, frame);
 }

@@ -133,8 +133,8 @@ static bool has_rights(pt_flags flags, pt_flags wanted)
         wanted |= PT_READ;
     if ((wanted & PT_READ) != 0 && !kernel_has_no_execute())
         wanted |= PT_EXECUTE;
-    if (!kernel_has_privileges())
-        wanted = (wanted | PT_USER) & ~PT_GLOBAL;
+    if (!kernel_has_privileges()) /* FEAT_XNX: but one that is executed is one level's */
+        wanted = (wanted | (kernel_has_xnx() && (wanted & PT_EXECUTE) != 0 ? 0 : PT_USER)) & ~PT_GLOBAL;
     return ((flags ^ wanted) & (rights | PT_USER | PT_GLOBAL)) == 0;
 }
 

@@ -80,6 +80,12 @@ static inline struct page_table *kernel_table(struct kernel *kernel, pt_vaddr va
     return kernel_has_two_roots(kernel) && kernel_is_upper(vaddr) ? &kernel->high : &kernel->table;
 }
 
+/* Whether a second stage of AArch64 has pages that either level of the guest executes, and not the other. */
+static inline bool kernel_has_xnx(void)
+{
+    return (machine_format->features & PT_FEATURE_XNX) != 0;
+}
+
 /* Where the kernel reads and writes physical memory, and the way back. */
 static inline uint64_t *kernel_memory(pt_paddr paddr)
 {

@@ -13,6 +13,8 @@
 
 #include <pagetable/pagetable.h>
 
+struct kernel;
+
 /* A part of the physical address space that the kernel uses: mapped at vaddr == paddr. */
 struct machine_region {
     const char *name;
@@ -108,6 +110,9 @@ struct machine_options {
 
     /* The handler's flush_tlb, where the library does not invalidate by itself: with nested tables of x86. */
     void (*flush_tlb)(void *ctx, const struct pt_flush *flush);
+
+    /* Looks at what else the flushes of this machine have to reach. */
+    void (*check_flush)(struct kernel *kernel);
 
     /* Whether the hardware's walk lets the kernel write at vaddr, without writing. */
     bool (*translate_write)(pt_vaddr vaddr);
