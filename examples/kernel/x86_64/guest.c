@@ -9,6 +9,7 @@
 
 #include <pagetable/hw/x86_64.h>
 
+#include "console.h"
 #include "kernel.h"
 #include "paging.h"
 
@@ -180,15 +181,21 @@ static void ask(void)
 void paging_set_up(void)
 {
     uint32_t registers[4];
-    const struct pt_format *wanted = &MACHINE_FORMAT;
 
     format = pt_npt_detect();
-    if (format.levels != wanted->levels || format.page_sizes != wanted->page_sizes ||
-        format.features != wanted->features || format.pa_bits != 52 ||
-        format.va_bits != (wanted->levels == 5 ? 52 : 48))
-        kernel_panic("pt_npt_detect", format.levels, format.pa_bits, format.page_sizes);
     pt_hw_cpuid(UINT32_C(0x8000000a), registers);
     can_flush_asid = pt_npt_can_flush_asid(registers[3]);
+}
+
+static void check_detect(void)
+{
+    const struct pt_format *wanted = &MACHINE_FORMAT;
+
+    check(format.levels == wanted->levels && format.page_sizes == wanted->page_sizes &&
+              format.features == wanted->features,
+          "SVM and nested paging, %u levels as CR4.LA57 says, 1 GiB pages, NX", format.levels);
+    check(format.pa_bits == 52 && format.va_bits == (wanted->levels == 5 ? 52 : 48),
+          "%u bits of physical addresses, %u of a guest's", format.pa_bits, format.va_bits);
 }
 
 static void set_registers(void)
@@ -265,4 +272,4 @@ static void flush_tlb(void *ctx, const struct pt_flush *flush)
     ask();
 }
 
-const struct machine_options machine_options = {.flush_tlb = flush_tlb};
+const struct machine_options machine_options = {.check_detect = check_detect, .flush_tlb = flush_tlb};
