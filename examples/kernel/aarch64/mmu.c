@@ -150,14 +150,14 @@ static bool user_may(enum access access, pt_vaddr vaddr)
         __asm__ volatile("at s1e0w, %1\n\tisb\n\tmrs %0, par_el1" : "=r"(par) : "r"(vaddr) : "memory");
     return (par & 1) == 0;
 }
-#else
-#define user_may NULL
 #endif
 
 const struct machine_options machine_options = {
     .check_detect = virt_check_detect,
     .translate_write = translate_write,
+#ifndef MACHINE_EL2
     .user_may = user_may,
+#endif
 };
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
