@@ -35,6 +35,8 @@ aarch64-stage2-16k-52  aarch64      pt_aarch64_stage2_16k  GUEST;WIDE         ma
 aarch64-stage2-64k-52  aarch64      pt_aarch64_stage2_64k  GUEST;WIDE         max
 aarch64-stage2-5level  aarch64      pt_aarch64_stage2      GUEST;WIDE;5LEVEL  max
 armv7                  armv7        pt_armv7_short         -                  cortex-a15
+armv7-lpae          armv7        pt_armv7_lpae           -           cortex-a15
+armv7-lpae-contiguous armv7      pt_armv7_lpae           CONTIGUOUS  cortex-a15
 riscv32-sv32           riscv32      pt_sv32                -                  rv32
 riscv64-sv39           riscv64      pt_sv39                -                  rv64,sv57=off,sv48=off
 riscv64-svnapot        riscv64      pt_sv39                SVNAPOT            rv64,sv57=off,sv48=off,svnapot=on,svpbmt=on
@@ -52,7 +54,6 @@ loongarch64-64k        loongarch64  pt_loongarch64_64k     64K                la
 # Formats without a kernel, and why.
 without='
 pt_ept_4level pt_ept_5level: QEMU emulates no VMX
-pt_armv7_lpae: none yet
 pt_sv32x4: a guest reaches addresses above 4 GiB only by tables of its own
 '
 

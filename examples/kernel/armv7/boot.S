@@ -15,6 +15,7 @@ start:
     ldr     r0, =vectors
     mcr     p15, 0, r0, c12, c0, 0  // VBAR
     isb
+    bl      machine_set_up
     b       kernel_main             // does not return
 
     .text

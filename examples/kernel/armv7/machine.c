@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's "virt" machine with a Cortex-A15: TTBR0 translates all addresses. */
+/*
+ * QEMU's "virt" machine with a Cortex-A15, whose TTBR0 translates all addresses; for short and for long descriptors,
+ * with -DMACHINE_CONTIGUOUS pages of several entries among these.
+ */
 #include <pagetable/hw.h>
+#include <pagetable/hw/aarch64.h>
 
 #include "machine.h"
 
@@ -9,7 +13,8 @@
 #define PL011 UINT64_C(0x09000000)
 
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &MACHINE_FORMAT;
+static struct pt_format format; /* MACHINE_FORMAT, as far as the checks find room for its pages */
+const struct pt_format *const machine_format = &format;
 const uintptr_t machine_linear_offset = 0;
 
 const struct machine_region machine_regions[] = {
@@ -50,13 +55,30 @@ _Noreturn void machine_exit(bool passed)
 
 /* ---- The MMU ------------------------------------------------------------------------------------- */
 
+void machine_set_up(void); /* called by boot.S */
+
+void machine_set_up(void)
+{
+    format = MACHINE_FORMAT;
+    format.page_sizes &= ~PT_1G; /* all addresses are four of these */
+#ifdef MACHINE_CONTIGUOUS
+    format = pt_aarch64_contiguous(format);
+#endif
+}
+
+static bool is_long(void)
+{
+    return format.operations == pt_armv7_lpae.operations;
+}
+
 void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
 {
     uint32_t sctlr;
 
     (void)upper; /* one root for all addresses */
     PT_ARMV7_WRITE(PT_ARMV7_DACR_REGISTER, PT_ARMV7_DACR);
-    PT_ARMV7_WRITE(PT_ARMV7_TTBCR, 0);
+    PT_ARMV7_WRITE(PT_ARMV7_MAIR0_REGISTER, PT_ARMV7_MAIR0); /* short descriptors do not look at it: TRE = 0 */
+    PT_ARMV7_WRITE(PT_ARMV7_TTBCR, is_long() ? PT_ARMV7_TTBCR_LONG : 0);
     PT_ARMV7_WRITE(PT_ARMV7_CONTEXTIDR, 0);
     pt_hw_load_root(lower);
     pt_hw_invalidate_all();
@@ -79,37 +101,47 @@ void machine_disable_mmu(void)
     PT_ARMV7_READ(PT_ARMV7_SCTLR, sctlr);
     PT_ARMV7_WRITE(PT_ARMV7_SCTLR, sctlr & ~PT_ARMV7_SCTLR_ON);
     __asm__ volatile("isb" : : : "memory");
-    PT_ARMV7_WRITE(PT_ARMV7_TTBR0, 0);
+    if (is_long())
+        PT_ARMV7_WRITE_64(PT_ARMV7_TTBR0_64, (uint64_t)0);
+    else
+        PT_ARMV7_WRITE(PT_ARMV7_TTBR0, 0);
     pt_hw_invalidate_all();
     pt_hw_invalidate_end();
 }
 
 /*
  * The walk by the CPU's own instructions (B3.12.27 of DDI 0406C); n says for whom: ATS1CPR, CPW, CUR, CUW, in this
- * order. What they found is in PAR, where bit 0 is a fault.
+ * order. What they found is in PAR, of 64 bits with long descriptors, where bit 0 is a fault.
  */
 #define TRANSLATE(n, vaddr, par)                                                                                       \
     do {                                                                                                               \
         PT_ARMV7_WRITE("p15, 0, %0, c7, c8, " #n, (uint32_t)(vaddr));                                                  \
         __asm__ volatile("isb" : : : "memory");                                                                        \
-        PT_ARMV7_READ("p15, 0, %0, c7, c4, 0", par);                                                                   \
+        if (pt_armv7_is_long()) {                                                                                      \
+            PT_ARMV7_READ_64("p15, 0, %Q0, %R0, c7", par);                                                             \
+        } else {                                                                                                       \
+            uint32_t short_;                                                                                           \
+            PT_ARMV7_READ("p15, 0, %0, c7, c4, 0", short_);                                                            \
+            par = short_;                                                                                              \
+        }                                                                                                              \
     } while (0)
 
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 {
-    uint32_t par, offset;
+    uint64_t par, offset = PT_4K - 1;
 
     TRANSLATE(0, vaddr, par);
     if ((par & 1) != 0)
         return false;
-    offset = (par & 2) != 0 ? PT_16M - 1 : PT_4K - 1; /* SS: a supersection, of which there are the upper bits only */
-    *paddr = (par & ~offset) | ((uint32_t)vaddr & offset);
+    if (!pt_armv7_is_long() && (par & 2) != 0)
+        offset = PT_16M - 1; /* SS: a supersection, of which there are the upper bits only */
+    *paddr = (par & UINT64_C(0xffffffffff) & ~offset) | (vaddr & offset);
     return true;
 }
 
 static bool user_may(enum access access, pt_vaddr vaddr)
 {
-    uint32_t par;
+    uint64_t par;
 
     if (access == ACCESS_READ)
         TRANSLATE(2, vaddr, par);

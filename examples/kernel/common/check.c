@@ -18,7 +18,9 @@ pt_vaddr fresh(unsigned half)
 
     if (apart < root_entry)
         apart = root_entry;
-    return half == 0 ? start + apart : start - apart;
+    start = half == 0 ? start + apart : start - apart;
+    /* Where the root has few entries, RAM may be in this one. */
+    return start == (machine_regions[0].paddr & ~(root_entry - 1)) ? start + apart : start;
 }
 
 const char *half_name(pt_vaddr vaddr)

@@ -230,7 +230,7 @@ static void check_live(struct kernel *kernel, const struct pt_format *format)
 /* Any other change that takes a table is refused for the same reason. */
 static void check_in_use(struct kernel *kernel, struct live *live)
 {
-    pt_vaddr code = kernel_physical(kernel_text_start), far = live->page + live->size - span(0);
+    pt_vaddr code = kernel_physical(kernel_text_start), far = (code | (live->size - 1)) + 1 - span(0);
     struct pt_flush flush;
     bool split, protect, unmap;
 
