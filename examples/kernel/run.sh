@@ -35,8 +35,8 @@ aarch64-stage2-16k-52  aarch64      pt_aarch64_stage2_16k  GUEST;WIDE         ma
 aarch64-stage2-64k-52  aarch64      pt_aarch64_stage2_64k  GUEST;WIDE         max
 aarch64-stage2-5level  aarch64      pt_aarch64_stage2      GUEST;WIDE;5LEVEL  max
 armv7                  armv7        pt_armv7_short         -                  cortex-a15
-armv7-lpae          armv7        pt_armv7_lpae           -           cortex-a15
-armv7-lpae-contiguous armv7      pt_armv7_lpae           CONTIGUOUS  cortex-a15
+armv7-lpae             armv7        pt_armv7_lpae          -                  cortex-a15
+armv7-lpae-contiguous  armv7        pt_armv7_lpae          CONTIGUOUS         cortex-a15
 riscv32-sv32           riscv32      pt_sv32                -                  rv32
 riscv64-sv39           riscv64      pt_sv39                -                  rv64,sv57=off,sv48=off
 riscv64-svnapot        riscv64      pt_sv39                SVNAPOT            rv64,sv57=off,sv48=off,svnapot=on,svpbmt=on
@@ -133,7 +133,7 @@ missing()
 
 build_kernel()
 {
-    cmake -S "$here" -B "$build/$1" "${options[@]}" && cmake --build "$build/$1" --parallel
+    cmake -S "$here" -B "$build/$1" "${options[@]}" && cmake --build "$build/$1" --parallel "$(nproc)"
 }
 
 # Bounded in time, size of output, and without a core file; a livelocked QEMU does not hear SIGTERM.

@@ -37,7 +37,7 @@ int main(void)
         if (strncmp(all[i].name, "pt_", 3) != 0)
             continue; /* a copy made for the tests */
         printf("| `%s` | %s | %u | ", all[i].name, format->name, format->levels);
-        FOR_EACH_PAGE_SIZE (size, format) {
+        FOR_EACH_PAGE_SIZE(size, format) {
             printf("%s", space);
             print_size(size);
             space = " ";
