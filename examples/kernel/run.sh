@@ -38,6 +38,7 @@ armv7                  armv7        pt_armv7_short         -                  co
 armv7-lpae             armv7        pt_armv7_lpae          -                  cortex-a15
 armv7-lpae-contiguous  armv7        pt_armv7_lpae          CONTIGUOUS         cortex-a15
 riscv32-sv32           riscv32      pt_sv32                -                  rv32
+riscv32-sv32x4         riscv32      pt_sv32x4              GUEST              rv32,h=true
 riscv64-sv39           riscv64      pt_sv39                -                  rv64,sv57=off,sv48=off
 riscv64-svnapot        riscv64      pt_sv39                SVNAPOT            rv64,sv57=off,sv48=off,svnapot=on,svpbmt=on
 riscv64-sv48           riscv64      pt_sv48                -                  rv64,sv57=off
@@ -54,7 +55,6 @@ loongarch64-64k        loongarch64  pt_loongarch64_64k     64K                la
 # Formats without a kernel, and why.
 without='
 pt_ept_4level pt_ept_5level: QEMU emulates no VMX
-pt_sv32x4: a guest reaches addresses above 4 GiB only by tables of its own
 '
 
 usage()
@@ -110,7 +110,7 @@ describe()
     loongarch64) machine=(-M virt -device pvpanic-pci -action panic=exit-failure) ;;
     esac
     # RAM above 4 GiB, which pointers of 32 bits do not reach.
-    case $format in pt_sv32 | pt_x86_pae) memory=5G ;; esac
+    case $format in pt_sv32 | pt_sv32x4 | pt_x86_pae) memory=5G ;; esac
     machine+=(-cpu "$cpu")
 }
 

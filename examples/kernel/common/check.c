@@ -3,12 +3,17 @@
 
 #include <pagetable/hw.h>
 
-/* The kernel may lie anywhere but there: ARMv7's RAM is from one quarter of all addresses on, RISC-V's from one half. */
+/*
+ * The kernel may lie anywhere but there. Of 32 bits, ARMv7's RAM is from one quarter on, RISC-V's from one half; of 34,
+ * from one eighth.
+ */
 pt_vaddr window(unsigned half)
 {
     pt_vaddr eighth = UINT64_C(1) << (machine_format->va_bits - 3);
 
-    return half == 0 ? eighth : kernel_end_of_addresses() - 2 * eighth;
+    if (half != 0)
+        return kernel_end_of_addresses() - 2 * eighth;
+    return machine_regions[0].paddr == eighth ? 3 * eighth : eighth;
 }
 
 pt_vaddr fresh(unsigned half)

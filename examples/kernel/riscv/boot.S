@@ -8,10 +8,12 @@
 #define STORE sd
 #define LOAD ld
 #define SIZE 8 /* of a register */
+#define GUEST_LOAD 0x36
 #else
 #define STORE sw
 #define LOAD lw
 #define SIZE 4
+#define GUEST_LOAD 0x34
 #define menvcfg 0x31a /* menvcfgh, which has the upper half's bits */
 #endif
 
@@ -195,23 +197,41 @@ probe_execute:
     jalr ra, (a0)
     probe_end
 
-#if SIZE == 8
 /*
  * The same of a guest, by the instructions of the hypervisor extension, as its assembler would write them. An
  * executable page is not called: HLVX asks for the right alone.
  */
+#ifdef MACHINE_GUEST
+    .macro guest_load register /* hlv.d or hlv.w \register, (a0) */
+    .insn r 0x73, 4, GUEST_LOAD, \register, a0, x0
+    .endm
+
+    .macro guest_store register /* hsv.d or hsv.w \register, (a0) */
+    .insn r 0x73, 4, GUEST_LOAD + 1, x0, a0, \register
+    .endm
+
     .globl probe_guest_read
 probe_guest_read:
     probe_begin
-    .insn r 0x73, 4, 0x36, t0, a0, x0 /* hlv.d t0, (a0) */
-    sd t0, (a1)
+    guest_load t0
+    STORE t0, (a1)
+#if SIZE == 4
+    addi a0, a0, 4
+    guest_load t0
+    STORE t0, 4(a1)
+#endif
     probe_end
 
     .globl probe_guest_write
 probe_guest_write:
     probe_begin
-    ld a1, (a1)
-    .insn r 0x73, 4, 0x37, x0, a0, a1 /* hsv.d a1, (a0) */
+    LOAD t0, (a1)
+    guest_store t0
+#if SIZE == 4
+    addi a0, a0, 4
+    LOAD t0, 4(a1)
+    guest_store t0
+#endif
     probe_end
 
     .globl probe_guest_execute

@@ -2,13 +2,13 @@
 /*
  * QEMU's "virt" machine, of 32 and 64 bits. Built once for each format: -DMACHINE_FORMAT=pt_sv48; with
  * -DMACHINE_SVNAPOT, a copy of it with what a hart with Svnapot and Svpbmt has more. With -DMACHINE_GUEST the format is
- * that of a second stage: the kernel runs as a hypervisor, without translation, and accesses memory as its guest would,
- * a guest without tables of its own (HLV, HLVX, HSV).
+ * that of a second stage: guest.c in place of mmu.c.
  */
+#include <pagetable/hw.h>
+
 #include "console.h"
 #include "kernel.h"
-
-#include <pagetable/hw.h>
+#include "paging.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -73,9 +73,10 @@ static void check_detect(void)
     if (!kernel_is_hypervisor())
         check(pt_riscv_detect(NULL) == &MACHINE_FORMAT, "... and now the one in use");
 }
-const struct machine_options machine_options = {.check_detect = check_detect};
+const struct machine_options machine_options = {.check_detect = check_detect, .check_flush = paging_check_flush};
 #else
-const struct machine_options machine_options = {.far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
+const struct machine_options machine_options = {.far_memory = UINT64_C(0x100000000) + 3 * PT_4K,
+                                                .check_flush = paging_check_flush};
 #endif
 
 /* boot.S, before kernel_main */
@@ -96,15 +97,8 @@ void machine_set_up(void)
 #endif
 }
 
-/* Of the hypervisor extension, by number: assemblers know the names only with it. */
-#define VSATP "0x280"
-#define HGATP "0x680"
-#define HTVAL "0x643"
-
-/* ---- The MMU ----------------------------------------------------------------------------------- */
-
 /* Only machine mode, boot.S, can write menvcfg. Under firmware it is SBI's FWFT that turns ADUE on. */
-static void set_menvcfg(const struct pt_format *of)
+void set_menvcfg(const struct pt_format *of)
 {
 #if __riscv_xlen == 64
     uintptr_t menvcfg = (of->tracks_access ? PT_RISCV_MENVCFG_ADUE : 0) |
@@ -119,104 +113,33 @@ static void set_menvcfg(const struct pt_format *of)
         kernel_panic("menvcfg, the hart does not have these bits", menvcfg, 0, 0);
 }
 
-void machine_enable_mmu(const struct page_table *lower, const struct page_table *upper)
-{
-    uintptr_t satp, hgatp;
-
-    (void)upper; /* one root for both halves */
-    set_menvcfg(lower->format);
-    if (kernel_is_hypervisor()) {
-        __asm__ volatile("csrw " VSATP ", zero" : : : "memory");
-        pt_hw_load_guest_root(lower);
-        __asm__ volatile("csrr %0, " HGATP : "=r"(hgatp));
-        if (hgatp != pt_riscv_hgatp(lower, lower->asid == PT_NO_ASID ? 0 : lower->asid))
-            kernel_panic("hgatp, the hart does not have this mode", hgatp, 0, 0);
-        return;
-    }
-    pt_hw_load_root(lower);
-    __asm__ volatile("csrr %0, satp" : "=r"(satp));
-    if (satp != pt_riscv_satp(lower, 0))
-        kernel_panic("satp, the hart does not have this mode", satp, 0, 0);
-}
-
-void machine_load_root(const struct page_table *lower)
-{
-    uint32_t asid = lower->asid == PT_NO_ASID ? 0 : lower->asid;
-
-    /* Not pt_hw_load_root, which forgets everything. */
-    if (kernel_is_hypervisor())
-        __asm__ volatile("csrw " HGATP ", %0" : : "r"(pt_riscv_hgatp(lower, asid)) : "memory");
-    else
-        __asm__ volatile("csrw satp, %0" : : "r"(pt_riscv_satp(lower, asid)) : "memory");
-}
-
-void machine_disable_mmu(void)
-{
-    if (kernel_is_hypervisor()) {
-        __asm__ volatile("csrw " HGATP ", zero" : : : "memory");
-        pt_hw_invalidate_guest(PT_NO_ASID);
-    } else {
-        __asm__ volatile("csrw satp, zero" : : : "memory");
-        pt_hw_invalidate_all();
-    }
-}
-
 /* ---- Traps and accesses ------------------------------------------------------------------------ */
-
-#define CAUSE_FETCH_PAGE_FAULT 12
-#define CAUSE_LOAD_PAGE_FAULT 13
-#define CAUSE_STORE_PAGE_FAULT 15
-#define CAUSE_LOAD_GUEST_PAGE_FAULT 21
-#define CAUSE_STORE_GUEST_PAGE_FAULT 23
-
-/* boot.S */
-int probe_read(uintptr_t vaddr, uint64_t *value);
-int probe_write(uintptr_t vaddr, const uint64_t *value);
-int probe_execute(uintptr_t vaddr);
-#ifdef MACHINE_GUEST
-int probe_guest_read(uintptr_t vaddr, uint64_t *value);
-int probe_guest_write(uintptr_t vaddr, const uint64_t *value);
-int probe_guest_execute(uintptr_t vaddr);
-#define PROBE(access) probe_guest_##access
-#else
-#define PROBE(access) probe_##access
-#endif
 
 void machine_trap(void); /* what boot.S calls */
 
 uintptr_t probe_resume; /* set by the probes in boot.S */
-static pt_vaddr probe_fault;
+pt_vaddr probe_fault;
 
 void machine_trap(void)
 {
-    uintptr_t cause, pc, vaddr;
+    uintptr_t cause = READ_CSR("scause");
 
-    __asm__ volatile("csrr %0, scause" : "=r"(cause));
-    __asm__ volatile("csrr %0, sepc" : "=r"(pc));
-    __asm__ volatile("csrr %0, stval" : "=r"(vaddr));
-    if (kernel_is_hypervisor() && (cause == CAUSE_LOAD_GUEST_PAGE_FAULT || cause == CAUSE_STORE_GUEST_PAGE_FAULT)) {
-        uintptr_t guest_page; /* in which the guest's physical address is: the same here */
-
-        __asm__ volatile("csrr %0, " HTVAL : "=r"(guest_page));
-        if (probe_resume == 0 || guest_page != vaddr >> 2)
-            kernel_panic("htval", guest_page, pc, vaddr);
-    } else if (probe_resume == 0 ||
-               (cause != CAUSE_FETCH_PAGE_FAULT && cause != CAUSE_LOAD_PAGE_FAULT && cause != CAUSE_STORE_PAGE_FAULT))
-        kernel_panic("trap", cause, pc, vaddr);
-    probe_fault = vaddr;
-    __asm__ volatile("csrw sepc, %0" : : "r"(probe_resume));
+    if (probe_resume == 0 || !paging_fault(cause, &probe_fault))
+        kernel_panic("trap", cause, READ_CSR("sepc"), READ_CSR("stval"));
+    WRITE_CSR("sepc", probe_resume);
 }
 
 struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
 {
+    uintptr_t address = paging_address(vaddr);
     int faulted;
 
     if (access == ACCESS_READ)
-        faulted = PROBE(read)((uintptr_t)vaddr, value);
+        faulted = PROBE(read)(address, value);
     else if (access == ACCESS_WRITE)
-        faulted = PROBE(write)((uintptr_t)vaddr, value);
+        faulted = PROBE(write)(address, value);
     else
-        faulted = PROBE(execute)((uintptr_t)vaddr);
+        faulted = PROBE(execute)(address);
     return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
 }
 
@@ -227,10 +150,10 @@ void machine_sync_instructions(void)
 
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 {
-    int faulted;
+    bool faulted;
 
     __asm__ volatile("csrs sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory"); /* user pages count, too */
-    faulted = PROBE(read)((uintptr_t)vaddr, paddr);
+    faulted = machine_access(ACCESS_READ, vaddr, paddr).faulted;
     __asm__ volatile("csrc sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory");
-    return faulted == 0;
+    return !faulted;
 }
