@@ -191,7 +191,7 @@ static void check_group(struct mmu *mmu, const struct mmu_group *group, bool who
         struct mmu_entry entry = mmu->arch->decode(mmu, bits, group->level);
 
         if ((whole || entry.kind != MMU_NOTHING) &&
-            !agree(mmu, &first, &entry, (i - at) * mmu_entry_size(mmu, group->level)))
+            !agree(mmu, &first, &entry, ((uint64_t)i - at) * mmu_entry_size(mmu, group->level)))
             mmu_fail(mmu,
                      "in level %u, entries %zu and %zu of the %u that are one page disagree: 0x%" PRIx64
                      " and 0x%" PRIx64,
