@@ -17,6 +17,7 @@ x86_64-la57            x86_64       pt_x86_64_la57         LA57               ma
 x86_64-npt             x86_64       pt_npt_4level          GUEST              max,la57=off,phys-bits=52
 x86_64-npt-la57        x86_64       pt_npt_5level          GUEST;LA57         max,phys-bits=52
 x86_32                 x86_32       pt_x86_32              -                  max,la57=off
+x86_32-pse36           x86_32       pt_x86_32              PSE36              max,la57=off
 x86_32-pae             x86_32       pt_x86_pae             PAE                max,la57=off
 aarch64                aarch64      pt_aarch64             -                  max
 aarch64-contiguous     aarch64      pt_aarch64             CONTIGUOUS         max
@@ -90,7 +91,7 @@ why_not()
 # What is special about a kernel: qemu program, its flags, the status that means "passed".
 describe()
 {
-    local cpu
+    local cpu address
 
     read -r _ arch format variant cpu < <(awk -v name="$1" '$1 == name' <<< "$all")
     options=(-DARCH="$arch" -DNAME="$1" -DFORMAT="$format")
@@ -109,8 +110,15 @@ describe()
     riscv*) machine=(-M virt -bios none) ;;
     loongarch64) machine=(-M virt -device pvpanic-pci -action panic=exit-failure) ;;
     esac
-    # RAM above 4 GiB, which pointers of 32 bits do not reach.
+    # RAM above 4 GiB, which pointers of 32 bits do not reach; for PSE-36, in modules (x86_32/pse36.c).
     case $format in pt_sv32 | pt_sv32x4 | pt_x86_pae) memory=5G ;; esac
+    if [ "$variant" = PSE36 ]; then
+        memory=256M,slots=2,maxmem=720G
+        for address in 0x5555400000 0xaaaa800000; do
+            machine+=(-object "memory-backend-ram,id=m$address,size=4M"
+                -device "pc-dimm,memdev=m$address,addr=$address")
+        done
+    fi
     machine+=(-cpu "$cpu")
 }
 

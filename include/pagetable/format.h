@@ -116,8 +116,8 @@ extern const struct pt_format pt_x86_64_la57;
 extern const struct pt_format pt_x86_pae;
 /**
  * 32-bit paging: 2 levels, entries of 4 bytes, 4K/4M pages, no NX. In a copy for a CPU with PSE-36: features |=
- * PT_FEATURE_PSE36, pa_bits = 36 (40 at most): pages of 4 MiB lie above 4 GiB, too, and there cannot be split. Tables
- * are always below. Intel SDM vol. 3A 4.3.
+ * PT_FEATURE_PSE36, pa_bits = the CPU's (40 at most): pages of 4 MiB lie above 4 GiB, too, and there cannot be split.
+ * Tables are always below. <pagetable/hw/x86_32.h> makes it. Intel SDM vol. 3A 4.3.
  */
 extern const struct pt_format pt_x86_32;
 /**

@@ -28,6 +28,8 @@ void check_far(struct kernel *kernel)
     pt_paddr far = machine_options.far_memory;
     pt_vaddr one = window(0), two = window(1);
 
+    if (machine_options.check_far != NULL)
+        machine_options.check_far(kernel);
     if (far == 0)
         return;
     group("far: memory that has addresses of more bits than a pointer");

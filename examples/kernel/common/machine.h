@@ -120,8 +120,9 @@ struct machine_options {
     /* Whether the hardware's walk lets code at the lowest privilege read (or write) at vaddr. */
     bool (*user_may)(enum access access, pt_vaddr vaddr);
 
-    /* Two small pages of RAM that the kernel's pointers do not reach, or 0. */
+    /* Two small pages of RAM that the kernel's pointers do not reach, or 0; or a check of its own of such memory. */
     pt_paddr far_memory;
+    void (*check_far)(struct kernel *kernel);
 };
 extern const struct machine_options machine_options;
 

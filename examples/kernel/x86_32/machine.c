@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A PC as QEMU emulates it, in 32-bit protected mode: -DMACHINE_FORMAT=pt_x86_32, or with -DMACHINE_PAE pt_x86_pae.
- * Serial line and exit are those of 64 bits.
+ * A PC as QEMU emulates it, in 32-bit protected mode: -DMACHINE_FORMAT=pt_x86_32, with -DMACHINE_PSE36 what its CPU has
+ * more; or with -DMACHINE_PAE pt_x86_pae. Serial line and exit are those of 64 bits.
  */
-#include "machine.h"
-
 #include <pagetable/hw.h>
+
+#include "check.h"
 
 #define MIB (UINT64_C(1) << 20)
 
 const char machine_name[] = MACHINE_NAME;
-const struct pt_format *const machine_format = &MACHINE_FORMAT;
+static struct pt_format format;
+const struct pt_format *const machine_format = &format;
 const struct machine_region machine_regions[] = {
     {"RAM", 0, 256 * MIB, PT_READ | PT_WRITE}, {NULL, 0, 0, 0}, /* serial line and exit device are behind I/O ports */
 };
@@ -22,10 +23,16 @@ const bool machine_remap_invalidates = false;
 const bool machine_translate_reads = true;
 const bool machine_has_asids = false; /* PCIDs are for 64 bits */
 const bool machine_tracks_access = true;
-#ifdef MACHINE_PAE
-const struct machine_options machine_options = {.far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
+
+static void check_detect(void);
+#if defined(MACHINE_PAE)
+const struct machine_options machine_options = {.check_detect = check_detect,
+                                                .far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
+#elif defined(MACHINE_PSE36)
+void check_pse36(struct kernel *kernel); /* pse36.c */
+const struct machine_options machine_options = {.check_detect = check_detect, .check_far = check_pse36};
 #else
-const struct machine_options machine_options = {0};
+const struct machine_options machine_options = {.check_detect = check_detect};
 #endif
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
@@ -44,10 +51,10 @@ void machine_enable_mmu(const struct page_table *lower, const struct page_table 
     uint32_t cr4 = PT_X86_64_CR4_PSE | PT_X86_64_CR4_PGE | PT_X86_64_CR4_SMEP | PT_X86_64_CR4_SMAP;
 
     (void)upper; /* one root for all addresses */
-#ifdef MACHINE_PAE
-    cr4 |= PT_X86_64_CR4_PAE;
-    __asm__ volatile("wrmsr" : : "c"(PT_X86_64_MSR_EFER), "a"((uint32_t)PT_X86_64_EFER_NXE), "d"(0));
-#endif
+    if (lower->format->operations == pt_x86_pae.operations) {
+        cr4 |= PT_X86_64_CR4_PAE;
+        __asm__ volatile("wrmsr" : : "c"(PT_X86_64_MSR_EFER), "a"((uint32_t)PT_X86_64_EFER_NXE), "d"(0));
+    }
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
     pt_hw_load_root(lower);
     set_cr0(0, (uint32_t)(PT_X86_64_CR0_WP | PT_X86_64_CR0_PG));
@@ -99,6 +106,11 @@ void machine_set_up(void)
         idt[i][1] = (entry & 0xffff0000) | INTERRUPT_GATE;
     }
     __asm__ volatile("lidt %0" : : "m"(pointer), "m"(idt));
+
+    format = MACHINE_FORMAT;
+#ifdef MACHINE_PSE36
+    format = pt_x86_32_detect();
+#endif
 }
 
 /* Error code and address, or address and CS: no exception without an error code is worth telling them apart. */
@@ -136,4 +148,19 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     faulted = probe_read((uint32_t)vaddr, paddr);
     __asm__ volatile("clac" : : : "memory", "cc");
     return faulted == 0;
+}
+
+/* ---- What the CPU has ---------------------------------------------------------------------------- */
+
+#define MAX_PHYSICAL_BITS 40 /* of QEMU's "max" */
+
+static void check_detect(void)
+{
+    struct pt_format pae = pt_x86_pae_detect(), two_levels = pt_x86_32_detect();
+
+    check(pae.levels == 3 && pae.features == pt_x86_pae.features && pae.pa_bits == MAX_PHYSICAL_BITS,
+          "PAE: this CPU has %u physical address bits, and NX", pae.pa_bits);
+    check(two_levels.page_sizes == (PT_4K | PT_4M) && two_levels.features == PT_FEATURE_PSE36 &&
+              two_levels.pa_bits == MAX_PHYSICAL_BITS,
+          "2 levels: with PSE-36 its 4M pages have %u", two_levels.pa_bits);
 }

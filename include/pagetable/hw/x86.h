@@ -49,6 +49,40 @@ static inline bool pt_hw_is_privileged(void)
     return (cs & 3) == 0;
 }
 
+/** CPUID: eax, ebx, ecx, edx of a leaf. SDM vol. 2, CPUID. */
+static inline void pt_hw_cpuid(uint32_t leaf, uint32_t registers[4])
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(registers[0]), "=b"(registers[1]), "=c"(registers[2]), "=d"(registers[3])
+                     : "a"(leaf), "c"(0));
+}
+
+/** MAXPHYADDR. SDM 4.1.4. */
+static inline uint8_t pt_hw_physical_bits(void)
+{
+    uint32_t registers[4];
+
+    pt_hw_cpuid(UINT32_C(0x80000000), registers);
+    if (registers[0] >= UINT32_C(0x80000008)) {
+        pt_hw_cpuid(UINT32_C(0x80000008), registers);
+        return registers[0] & 0xff;
+    }
+    pt_hw_cpuid(1, registers);
+    return registers[3] >> 6 & 1 ? 36 : 32; /* PAE */
+}
+
+/** EFER.NXE exists. SDM 4.1.4. */
+static inline bool pt_hw_has_nx(void)
+{
+    uint32_t registers[4];
+
+    pt_hw_cpuid(UINT32_C(0x80000000), registers);
+    if (registers[0] < UINT32_C(0x80000001))
+        return false;
+    pt_hw_cpuid(UINT32_C(0x80000001), registers);
+    return registers[3] >> 20 & 1;
+}
+
 /** The table walker sees stores in program order: the compiler must only have made them. SDM 4.10.4.3. */
 static inline void pt_hw_publish(void)
 {

@@ -167,14 +167,6 @@ static inline void pt_hw_invalidate_asid(uint32_t asid)
 }
 
 #ifndef PT_ONLY_FORMAT
-/** CPUID: eax, ebx, ecx, edx of a leaf. SDM vol. 2, CPUID. */
-static inline void pt_hw_cpuid(uint32_t leaf, uint32_t registers[4])
-{
-    __asm__ volatile("cpuid"
-                     : "=a"(registers[0]), "=b"(registers[1]), "=c"(registers[2]), "=d"(registers[3])
-                     : "a"(leaf), "c"(0));
-}
-
 /**
  * The format that this CPU runs with: pt_x86_64 or, where CR4.LA57 is set, pt_x86_64_la57, without 1G pages and NX where
  * CPUID has none, and with the CPU's MAXPHYADDR. EFER.NXE is the caller's to set where features has PT_FEATURE_NX.
@@ -182,24 +174,18 @@ static inline void pt_hw_cpuid(uint32_t leaf, uint32_t registers[4])
  */
 static inline struct pt_format pt_x86_64_detect(void)
 {
-    uint32_t registers[4], highest;
+    uint32_t registers[4];
     uint64_t cr4;
     struct pt_format format;
 
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     format = cr4 & PT_X86_64_CR4_LA57 ? pt_x86_64_la57 : pt_x86_64;
-    pt_hw_cpuid(UINT32_C(0x80000000), registers);
-    highest = registers[0];
     pt_hw_cpuid(UINT32_C(0x80000001), registers);
     if (!(registers[3] & UINT32_C(1) << 26))
         format.page_sizes &= ~PT_1G;
-    if (!(registers[3] & UINT32_C(1) << 20))
+    if (!pt_hw_has_nx())
         format.features &= ~PT_FEATURE_NX;
-    format.pa_bits = 36; /* where the CPU does not tell */
-    if (highest >= UINT32_C(0x80000008)) {
-        pt_hw_cpuid(UINT32_C(0x80000008), registers);
-        format.pa_bits = registers[0] & 0xff;
-    }
+    format.pa_bits = pt_hw_physical_bits();
     return format;
 }
 
