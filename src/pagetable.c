@@ -5,19 +5,35 @@
 #include "operations.h"
 
 #ifndef PT_ONLY_FORMAT /* else the format's family defines them */
-#define PT_PUBLIC_CALL(returns, result, name, parameters, arguments, format)                                           \
+#define PT_TABLE_OPERATION_CALL(returns, result, name, parameters, arguments)                                          \
+    result pt_##name parameters                                                                                        \
+    {                                                                                                                  \
+        returns pt->operations->name arguments;                                                                        \
+    }
+#define PT_FORMAT_OPERATION_CALL(returns, result, name, parameters, arguments, format)                                 \
     result pt_##name parameters                                                                                        \
     {                                                                                                                  \
         returns(format)->operations->name arguments;                                                                   \
     }
-PT_OPERATIONS(PT_PUBLIC_CALL)
+PT_TABLE_OPERATIONS(PT_TABLE_OPERATION_CALL)
+PT_FORMAT_OPERATIONS(PT_FORMAT_OPERATION_CALL)
 #endif
 
 enum pt_status pt_create(struct page_table *pt, const struct pt_format *format, const struct pt_handler *handler,
                          void *ctx)
 {
+    enum pt_status status;
+
     __builtin_memset(pt, 0, sizeof(*pt));
-    return format->operations ? pt_make_root(pt, format, handler, ctx) : PT_BAD_FORMAT;
+    if (!format->operations)
+        return PT_BAD_FORMAT;
+    status = pt_prepare(pt, format, handler, ctx);
+    if (status != PT_OK)
+        return status;
+    status = pt_make_root(pt);
+    if (status != PT_OK)
+        __builtin_memset(pt, 0, sizeof(*pt));
+    return status;
 }
 
 void pt_destroy(struct page_table *pt)
@@ -76,6 +92,8 @@ const char *pt_status_name(enum pt_status status)
         return "PT_SHARED";
     case PT_IN_USE:
         return "PT_IN_USE";
+    case PT_READ_ONLY:
+        return "PT_READ_ONLY";
     }
     return "?";
 }

@@ -42,6 +42,9 @@ enum pt_debt {
 #define PT_FEATURE_SVPBMT (1u << 10)      /**< RISC-V: page-based memory types */
 #define PT_FEATURE_C9XX (1u << 11)        /**< RISC-V: the attributes of XuanTie C9xx (MXSTATUS.MAEE) */
 
+/** More levels than any format has. */
+#define PT_MAX_LEVELS 6
+
 /** The levels, from the last one up, that may have pages of several entries. */
 #define PT_GROUP_LEVELS 3
 

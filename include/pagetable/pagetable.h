@@ -38,11 +38,14 @@ struct pt_measures {
     uint64_t not_in_paddr;              /**< the bits that no physical address has */
     uint64_t not_in_table, not_in_leaf; /**< all but the format's table_bits, all but its leaf_bits */
     uint8_t canonical_bits;
+    uint8_t entry_size; /**< in bytes */
+    uint8_t slot_shift; /**< log2 of the root entries in a slot */
 };
 
 /** A page table. Owned by the caller; read the fields if you like, change none. */
 struct page_table {
     const struct pt_format *format;
+    const struct pt_operations *operations; /**< of its format; NULL with PT_ONLY_FORMAT; others if it is adopted */
     const struct pt_handler *handler;
     void *ctx;
     pt_paddr root;
@@ -52,6 +55,7 @@ struct page_table {
     uint32_t asid;                 /**< or PT_NO_ASID */
     bool has_lent;                 /**< other tables use parts of it, under ASIDs of their own */
     bool has_borrowed;             /**< it uses parts of other tables */
+    bool is_adopted;               /**< somebody else built it (pt_adopt): nothing in it is to be trusted */
     struct pt_root_slots borrowed; /**< pt_copy_from took these: never changed or freed through this table */
     struct pt_root_slots lent;     /**< pt_copy_from gave the table there: it stays until pt_destroy */
     struct pt_root_slots upper;    /**< PT_EITHER_HALF: the latest mapping was in the upper half; for pt_walk */
@@ -250,6 +254,13 @@ typedef bool (*pt_visitor)(void *arg, const struct pt_visit *visit);
 void pt_walk(const struct page_table *pt, size_t limit, pt_visitor pre, pt_visitor post, void *arg) PT_NONNULL(1);
 
 /**
+ * The same from the entries on that translate `from`, whose bits above the translated ones do not matter. To go on
+ * later where a visitor stopped a walk.
+ */
+void pt_walk_from(const struct page_table *pt, pt_vaddr from, size_t limit, pt_visitor pre, pt_visitor post, void *arg)
+    PT_NONNULL(1);
+
+/**
  * Clear the accessed mark of every page that overlaps the region; holes are passed over. The visitor (may
  * be NULL) sees each page that had it, as it was; false ends the call there, with that page cleared.
  * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_SHARED, PT_BAD_FORMAT (the format does not keep track).
@@ -261,12 +272,10 @@ enum pt_status pt_clear_accessed(struct page_table *pt, pt_vaddr vaddr, uint64_t
 enum pt_status pt_clear_dirty(struct page_table *pt, pt_vaddr vaddr, uint64_t size, pt_visitor visitor, void *arg,
                               struct pt_flush *flush) PT_MUST_CHECK PT_NONNULL(1, 6);
 
-/** Write the mappings as text, one line for each run that is contiguous in both addresses and equal in the rest. */
-void pt_dump(const struct page_table *pt, void (*write)(void *arg, const char *text, size_t length), void *arg)
-    PT_NONNULL(1, 2);
-
 #ifdef __cplusplus
 }
 #endif
+
+#include <pagetable/inspect.h>
 
 #endif

@@ -112,7 +112,9 @@ enum pt_status {
      * The page would have to be unmapped for a moment (break-before-make), and the code, stack, table or
      * flush that the change itself uses lies in it. AArch64 without FEAT_BBM level 2.
      */
-    PT_IN_USE
+    PT_IN_USE,
+    /** The table was adopted (pt_adopt): it can be looked at only. */
+    PT_READ_ONLY
 };
 
 /** The status' own name, "PT_NO_MEMORY"; "?" for a value that is none. Needs no lock. */

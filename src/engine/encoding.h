@@ -101,6 +101,15 @@ struct encoding {
     /* The hardware reads the root's entries when the root is loaded, and not again. */
     bool (*root_is_latched)(const struct pt_format *format);
 
+    /*
+     * Of tables that somebody else built. The leaf, or the entry that leads to a table, without what the MMU does not
+     * look at, and with the limits that the entry above it, which came out of this, sets to what lies below (0 above
+     * the root's entries). NULL: the MMU looks at all, and entries that lead to tables limit nothing.
+     */
+    pt_entry (*as_seen)(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level);
+    /* The bits that make the MMU fault on a leaf, or an entry that leads to a table, whatever the access; NULL: none. */
+    pt_entry (*malformed)(const struct pt_format *format, pt_entry entry, unsigned level);
+
     /* This CPU's instructions; NULL where the format is not its own. */
     void (*invalidate)(const struct pt_flush *flush);
     /* This CPU runs on the table. NULL: it never matters, for nothing needs break-before-make. */

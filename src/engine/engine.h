@@ -14,7 +14,7 @@
  *   change.h     unmap, protect, remap: plan, reserve, commit
  *   reshape.h    split, collapse
  *   share.h      copy_from
- *   look.h       query, walk
+ *   look.h       query; what an entry means, for those who read the tree level by level
  *   records.h    accessed and dirty
  *   life.h       create, destroy
  *
@@ -23,6 +23,7 @@
 #ifndef PT_ENGINE_H
 #define PT_ENGINE_H
 
+#include "../inspect/mmu.h"
 #include "../operations.h"
 #include "change.h"
 #include "life.h"
@@ -39,17 +40,32 @@ static inline void engine_invalidate(const struct pt_flush *flush)
         encoding.invalidate(flush);
 }
 
-#define PT_OPERATION_POINTER(returns, result, name, parameters, arguments, format) .name = engine_##name,
-static const struct pt_operations operations = {PT_OPERATIONS(PT_OPERATION_POINTER)};
+#define PT_TABLE_OPERATION_POINTER(returns, result, name, parameters, arguments) .name = engine_##name,
+#define PT_FORMAT_OPERATION_POINTER(returns, result, name, parameters, arguments, format) .name = engine_##name,
+static const struct pt_operations operations = {PT_TABLE_OPERATIONS(PT_TABLE_OPERATION_POINTER)
+                                                    PT_FORMAT_OPERATIONS(PT_FORMAT_OPERATION_POINTER)
+#ifdef PT_FAMILY_MMU
+                                                        .mmu = &PT_FAMILY_MMU
+#endif
+};
 
-/* With one format only, nothing stands between the public calls and the engine. */
+/* With one format only, nothing stands between the public calls and the engine, but that a table may be adopted. */
 #ifdef PT_ONLY_FORMAT
-#define PT_DIRECT_CALL(returns, result, name, parameters, arguments, format)                                           \
+#define PT_TABLE_OPERATION_CALL(returns, result, name, parameters, arguments)                                          \
+    result pt_##name parameters                                                                                        \
+    {                                                                                                                  \
+        if (PT_UNLIKELY(pt->operations))                                                                               \
+            returns pt->operations->name arguments;                                                                    \
+        else                                                                                                           \
+            returns engine_##name arguments;                                                                           \
+    }
+#define PT_FORMAT_OPERATION_CALL(returns, result, name, parameters, arguments, format)                                 \
     result pt_##name parameters                                                                                        \
     {                                                                                                                  \
         returns engine_##name arguments;                                                                               \
     }
-PT_OPERATIONS(PT_DIRECT_CALL)
+PT_TABLE_OPERATIONS(PT_TABLE_OPERATION_CALL)
+PT_FORMAT_OPERATIONS(PT_FORMAT_OPERATION_CALL)
 #endif
 
 #endif

@@ -6,27 +6,34 @@
 #include "check.h"
 #include "retire.h"
 
-static inline enum pt_status engine_make_root(struct page_table *pt, const struct pt_format *format,
-                                              const struct pt_handler *handler, void *ctx)
+static inline enum pt_status engine_prepare(struct page_table *pt, const struct pt_format *format,
+                                            const struct pt_handler *handler, void *ctx)
 {
     struct tree tree = tree_make(format, &pt->measures, handler, ctx);
-    pt_paddr root;
 
     if (format != format_of(&tree) || !format_is_sound(&tree))
         return PT_BAD_FORMAT;
-
+    pt->format = format;
+#ifndef PT_ONLY_FORMAT
+    pt->operations = &operations;
+#endif
     pt->measures = measures_make(format);
+    pt->measures.slot_shift = (uint8_t)slot_shift(&tree);
     pt->handler = handler;
+    pt->ctx = ctx;
     pt->asid = PT_NO_ASID;
     forget_latest(pt);
-    pt->ctx = ctx;
-    root = alloc_table(&tree, pt, 0);
-    if (root == PT_NO_FRAME) {
-        __builtin_memset(pt, 0, sizeof(*pt));
+    return PT_OK;
+}
+
+static inline enum pt_status engine_make_root(struct page_table *pt)
+{
+    struct tree tree = tree_of(pt);
+    pt_paddr root = alloc_table(&tree, pt, 0);
+
+    if (root == PT_NO_FRAME)
         return PT_NO_MEMORY;
-    }
     clear_entries(table_at(&tree, root), 0, level_entries(&tree, 0));
-    pt->format = format;
     pt->root = root;
     return PT_OK;
 }

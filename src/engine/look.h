@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at the tree: the translation of an address, and the walk over all entries in use. */
+/* Looking at the tree: the translation of an address, and what a single entry means. */
 #ifndef PT_ENGINE_LOOK_H
 #define PT_ENGINE_LOOK_H
 
@@ -52,94 +52,33 @@ static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr 
     return report(&tree, &at, vaddr, out);
 }
 
-/* Where the walk is in each table on its way. */
-struct walk {
-    unsigned level;
-    struct {
-        struct place place; /* the entry that is being visited, or its index is next */
-        size_t visited;     /* entries of this table */
-        pt_vaddr first;     /* translated bits of the table's first address */
-    } at[PT_MAX_LEVELS];
-};
-
-static inline struct pt_visit visit_of(const struct tree *tree, const struct page_table *pt, const struct walk *walk)
-{
-    unsigned level = walk->level;
-    const struct place *at = &walk->at[level].place;
-    pt_vaddr bits = walk->at[level].first + ((uint64_t)at->index << level_shift(tree, level));
-    struct pt_visit visit = {
-        .level = level,
-        .index = (unsigned)at->index,
-        .vaddr = canonical(tree, bits, slot_is(tree, &pt->upper, walk->at[0].place.index)),
-        .bits = at->entry,
-        .is_leaf = at->kind == ENTRY_LEAF,
-    };
-
-    if (visit.is_leaf)
-        visit.mapping = mapping_of(tree, at);
-    return visit;
-}
-
-/* The table was retired under the walk: the entry that led to it is another one by now. */
-static inline bool was_retired(const struct walk *walk)
-{
-    const struct place *above = &walk->at[walk->level - 1].place;
-
-    return walk->level > 0 && load_entry(above->table, above->index) != above->entry;
-}
-
-static inline void engine_walk(const struct page_table *pt, size_t limit, pt_visitor pre, pt_visitor post, void *arg)
+/* Own tables hold what `encoding` made, and that is sound. */
+static inline void engine_decode(const struct page_table *pt, unsigned level, size_t index, uint64_t bits,
+                                 uint64_t above, bool as_mmu, struct pt_decoded *out)
 {
     struct tree tree = tree_of(pt);
-    struct walk walk = {.at = {{.place = {.table = table_at(&tree, pt->root)}}}};
+    const struct pt_format *format = pt->format;
+    enum entry_kind kind = entry_kind(&tree, bits, level);
+    bool leaf = kind == ENTRY_LEAF;
 
-    for (;;) {
-        unsigned level = walk.level;
-        struct place *at = &walk.at[level].place;
-        struct pt_visit visit;
-
-        if (at->index == level_entries(&tree, level) || walk.at[level].visited == limit) {
-            /* This table is done, and with it the entry that led here. */
-            if (level == 0)
-                return;
-            walk.level = --level;
-            visit = visit_of(&tree, pt, &walk);
-            if (post && !post(arg, &visit))
-                return;
-            walk.at[level].place.index++;
-            continue;
-        }
-
-        at->entry = load_entry(at->table, at->index);
-        at->kind = entry_kind(&tree, at->entry, level);
-        at->group = at->kind == ENTRY_LEAF ? leaf_sort(&tree, at->entry, level).group : 0;
-        switch (at->kind) {
-        case ENTRY_EMPTY:
-            if (PT_UNLIKELY(at->entry != 0 && was_retired(&walk))) {
-                walk.level = level - 1;
-                walk.at[level - 1].visited--;
-                continue;
-            }
-            at->index++;
-            continue;
-        case ENTRY_LEAF:
-            visit = visit_of(&tree, pt, &walk);
-            if ((pre && !pre(arg, &visit)) || (post && !post(arg, &visit)))
-                return;
-            walk.at[level].visited++;
-            at->index = page_index(at) + page_entries(at);
-            continue;
-        case ENTRY_TABLE:
-            visit = visit_of(&tree, pt, &walk);
-            if (pre && !pre(arg, &visit))
-                return;
-            walk.at[level].visited++;
-            walk.level = level + 1;
-            walk.at[level + 1].place = (struct place){.table = table_of(&tree, at->entry), .level = level + 1};
-            walk.at[level + 1].visited = 0;
-            walk.at[level + 1].first = walk.at[level].first + ((uint64_t)at->index << level_shift(&tree, level));
-            continue;
-        }
+    *out = (struct pt_decoded){.kind = PT_ENTRY_EMPTY};
+    if (kind == ENTRY_EMPTY || (as_mmu && leaf && !leaf_has_rights(&tree, bits, level)))
+        return;
+    if (as_mmu) {
+        out->malformed = encoding.malformed ? encoding.malformed(format, bits, level) : 0;
+        if (leaf && !level_has_pages(&tree, level))
+            out->malformed |= bits;
+        if (encoding.as_seen)
+            bits = encoding.as_seen(format, bits, above, level);
+    }
+    out->kind = leaf ? PT_ENTRY_LEAF : PT_ENTRY_TABLE;
+    out->seen = bits;
+    if (leaf) {
+        out->group = leaf_sort(&tree, bits, level).group;
+        out->paddr = leaf_paddr(&tree, bits, level, index) & ~(level_size(&tree, level) - 1);
+        out->flags = encoding.leaf_flags(format, bits, level == last_level(&tree));
+    } else {
+        out->paddr = table_paddr(&tree, bits);
     }
 }
 

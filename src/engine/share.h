@@ -148,6 +148,8 @@ static inline enum pt_status engine_copy_from(struct page_table *pt, const struc
 
     if (pt->format != source->format)
         return PT_BAD_FORMAT;
+    if (pt->operations != source->operations)
+        return PT_READ_ONLY; /* it would have to remember what it lent */
     if (size == 0)
         return PT_OK;
     if (!is_aligned(vaddr | size, unit))

@@ -81,6 +81,7 @@ PT_INLINE struct pt_measures measures_make(const struct pt_format *format)
         .not_in_paddr = format->pa_bits < 64 ? UINT64_MAX << format->pa_bits : 0,
         .not_in_table = ~format->table_bits,
         .not_in_leaf = ~format->leaf_bits,
+        .entry_size = (uint8_t)encoding.entry_size,
     };
 }
 
@@ -94,9 +95,6 @@ PT_INLINE struct pt_measures measures_of(const struct tree *tree)
 }
 
 /* ---- Geometry ---------------------------------------------------------------------------------- */
-
-/* More levels than any format has; bounds the stacks of iterative walks. */
-#define PT_MAX_LEVELS 6
 
 PT_INLINE unsigned page_shift(const struct tree *tree)
 {

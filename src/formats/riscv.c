@@ -12,6 +12,7 @@
 
 #if PT_HAS_FAMILY(RISCV)
 
+#define PT_FAMILY_MMU pt_mmu_riscv
 #include "../engine/engine.h"
 
 #if defined(__riscv) && __riscv_xlen == 64
@@ -21,15 +22,11 @@
 #define RISCV_INVALIDATE NULL
 #endif
 
-#define RISCV_PPN UINT64_C(0x003ffffffffffc00) /* bits 53:10: physical address bits 55:12; 60:54 stay zero */
+#include "riscv_bits.h"
+#define RISCV_PPN RISCV_PPN_64
 #include "riscv.h"
 
-#define RISCV_N (UINT64_C(1) << 63) /* Svnapot: ppn[3:0] = 1000 says "one of 16 that are 64K" */
 #define RISCV_N_SIZE PT_64K
-#define RISCV_PBMT_SHIFT 61 /* Svpbmt: memory type, bits 62:61 */
-#define RISCV_PBMT_MASK UINT64_C(3)
-#define RISCV_MAE_SHIFT 60 /* XTheadMae: strong order, cacheable, bufferable, shareable: bits 63 to 60 */
-#define RISCV_MAE_MASK UINT64_C(15)
 #define RISCV_MAE_SO 8u
 #define RISCV_MAE_C 4u
 
@@ -127,6 +124,26 @@ PT_INLINE pt_entry riscv_reshaped_attributes(const struct pt_format *format, pt_
     return (leaf & ~(RISCV_PPN | (from.grouped ? RISCV_N : 0))) | (to.grouped ? RISCV_N : 0);
 }
 
+/* Bits 60:54 are reserved, and without Svnapot and Svpbmt those above them; an entry to a table has none of these. */
+static pt_entry riscv_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    const pt_entry type = RISCV_PBMT_MASK << RISCV_PBMT_SHIFT, napot = UINT64_C(8) << 10;
+    bool leaf = entry & (RISCV_R | RISCV_W | RISCV_X);
+    pt_entry reserved = ~(RISCV_PPN | UINT64_C(0x3ff));
+    pt_entry malformed = riscv_malformed_rights(format, entry, level);
+
+    if (leaf && (format->features & PT_FEATURE_C9XX))
+        reserved &= ~(RISCV_MAE_MASK << RISCV_MAE_SHIFT | UINT64_C(1) << 59); /* and 59: trustable */
+    if (leaf && (format->features & PT_FEATURE_SVPBMT) && (entry & type) != type)
+        reserved &= ~type;
+    if (leaf && riscv_leaf_is_grouped(format, entry, level + 1u == format->levels)) {
+        reserved &= ~RISCV_N;
+        if ((entry & UINT64_C(15) << 10) != napot)
+            malformed |= UINT64_C(15) << 10;
+    }
+    return malformed | (entry & reserved);
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
@@ -147,6 +164,8 @@ static const struct encoding encoding = {
     .keep_recorded = riscv_keep_recorded,
     .clear_recorded = riscv_clear_recorded,
     .hardware_writes = riscv_hardware_writes,
+    .as_seen = riscv_as_seen,
+    .malformed = riscv_malformed,
     .invalidate = RISCV_INVALIDATE,
 };
 

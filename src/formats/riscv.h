@@ -10,18 +10,7 @@
 #ifndef PT_FORMATS_RISCV_H
 #define PT_FORMATS_RISCV_H
 
-#define RISCV_V (UINT64_C(1) << 0) /* valid */
-#define RISCV_R (UINT64_C(1) << 1)
-#define RISCV_W (UINT64_C(1) << 2)
-#define RISCV_X (UINT64_C(1) << 3)
-#define RISCV_U (UINT64_C(1) << 4) /* user; the second stage takes every access for one by the user */
-#define RISCV_G (UINT64_C(1) << 5) /* global; reserved in the second stage */
-#define RISCV_A (UINT64_C(1) << 6) /* accessed; without Svadu a clear one faults, so it is always set */
-#define RISCV_D (UINT64_C(1) << 7) /* dirty; likewise */
-
-/* RSW, bits 9:8, is free for software: one for the user, one ours. V = 0 makes all other bits ours, too. */
-#define RISCV_SOFTWARE (UINT64_C(1) << 9)
-#define RISCV_NO_ACCESS (UINT64_C(1) << 8)
+#include "riscv_bits.h"
 
 PT_INLINE bool riscv_is_second_stage(const struct pt_format *format)
 {
@@ -122,6 +111,33 @@ PT_INLINE pt_entry riscv_clear_recorded(const struct pt_format *format, pt_entry
 PT_INLINE bool riscv_hardware_writes(const struct pt_format *format, pt_entry leaf)
 {
     return format->tracks_access && (leaf & RISCV_V) && (!(leaf & RISCV_A) || (leaf & (RISCV_W | RISCV_D)) == RISCV_W);
+}
+
+/*
+ * What others may have built. Without Svadu a page without A cannot be used, nor written without D. G of an entry that
+ * leads to a table is all its pages'. In a second stage every access is the user's.
+ */
+static pt_entry riscv_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
+{
+    (void)level;
+    entry |= above & RISCV_G;
+    if (!(entry & (RISCV_R | RISCV_W | RISCV_X)))
+        return entry;
+    if ((!format->tracks_access && !(entry & RISCV_A)) || (riscv_is_second_stage(format) && !(entry & RISCV_U)))
+        return entry & ~(RISCV_R | RISCV_W | RISCV_X);
+    return !format->tracks_access && !(entry & RISCV_D) ? entry & ~RISCV_W : entry;
+}
+
+/* "Virtual Address Translation Process": W without R, a misaligned superpage; A, D, U where there is no leaf. */
+static pt_entry riscv_malformed_rights(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    unsigned above_last = format->levels - 1u - level;
+
+    if (!(entry & (RISCV_R | RISCV_W | RISCV_X)))
+        return entry & (RISCV_A | RISCV_D | RISCV_U);
+    return (entry & (RISCV_R | RISCV_W)) == RISCV_W
+               ? RISCV_W
+               : entry & RISCV_PPN & ((UINT64_C(1) << (10 + above_last * format->index_bits)) - 1);
 }
 
 #endif

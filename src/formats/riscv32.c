@@ -8,6 +8,7 @@
 
 #if PT_HAS_FAMILY(RISCV32)
 
+#define PT_FAMILY_MMU pt_mmu_riscv
 #include "../engine/engine.h"
 
 #if defined(__riscv) && __riscv_xlen == 32
@@ -17,7 +18,8 @@
 #define RISCV_INVALIDATE NULL
 #endif
 
-#define RISCV_PPN UINT64_C(0xfffffc00) /* bits 31:10: physical address bits 33:12 */
+#include "riscv_bits.h"
+#define RISCV_PPN RISCV_PPN_32
 #include "riscv.h"
 
 /* There is no room for Svnapot and Svpbmt. */
@@ -82,6 +84,8 @@ static const struct encoding encoding = {
     .keep_recorded = riscv_keep_recorded,
     .clear_recorded = riscv_clear_recorded,
     .hardware_writes = riscv_hardware_writes,
+    .as_seen = riscv_as_seen,
+    .malformed = riscv_malformed_rights,
     .invalidate = RISCV_INVALIDATE,
 };
 

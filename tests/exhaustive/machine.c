@@ -248,6 +248,7 @@ void machine_build(const struct shape *shapes)
 
         build_table(&shapes[t], root, 0, 0);
         tables[t] = (struct page_table){.format = geometry.format,
+                                        .operations = geometry.format->operations,
                                         .handler = &machine_handler,
                                         .root = paddr_of(root),
                                         .measures = geometry.measures,
