@@ -20,6 +20,10 @@ struct pt_handler {
      * Return the first of `count` contiguous frames, aligned to `align` bytes (a power of two, at
      * least PT_FRAME_SIZE), or PT_NO_FRAME. The contents do not matter. It may itself change the same
      * table (map a page, say): the library asks before it touches anything, and looks again after.
+     *
+     * They have to be where the format's tables can be: below 2^pa_bits; below 4 GiB with pt_x86_32 and pt_armv7_short,
+     * whatever their pages reach, and the root of pt_x86_pae. Others are given back at once, untouched, and the call
+     * answers PT_NO_MEMORY.
      */
     pt_paddr (*alloc_frames)(void *ctx, size_t count, size_t align);
 

@@ -82,7 +82,7 @@ typedef uint32_t pt_flags;
 /** What a call answers. Any answer but PT_OK means that nothing has changed. */
 enum pt_status {
     PT_OK,
-    /** The handler had no frame. */
+    /** The handler had no frame, or one that the format's tables cannot be in. */
     PT_NO_MEMORY,
     /**
      * vaddr, paddr or size is not a multiple of the (smallest) page size asked for; pt_copy_from: not

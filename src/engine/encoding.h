@@ -48,10 +48,13 @@ struct encoding {
     unsigned packed_bits;
 
     /*
-     * How many bits of physical addresses all pages reach but those of the largest sort, where these reach more; 0: all
-     * reach pa_bits. A page out of reach is never split. The descriptor has such pages, if its pa_bits are more.
+     * How many bits of physical addresses tables and all pages reach but those of the largest sort, where these reach
+     * more; 0: all reach pa_bits. A page out of reach is never split. The descriptor has such pages, if its pa_bits are
+     * more.
      */
     unsigned narrow_pa_bits;
+    /* The bits of the root's address that the register for it can hold. NULL: as many as an entry. */
+    unsigned (*root_pa_bits)(const struct pt_format *format);
 
     /* The bits of a table's address that an entry can hold. */
     pt_paddr (*paddr_mask)(const struct pt_format *format);

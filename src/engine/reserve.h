@@ -6,7 +6,7 @@
 #ifndef PT_ENGINE_RESERVE_H
 #define PT_ENGINE_RESERVE_H
 
-#include "tree.h"
+#include "check.h"
 
 /* A list threaded through the frames' first words. */
 struct reserve {
@@ -16,14 +16,30 @@ struct reserve {
 
 #define RESERVE_EMPTY ((struct reserve){PT_NO_FRAME, 0})
 
-static inline pt_paddr alloc_table(const struct tree *tree, const struct page_table *pt, unsigned level)
-{
-    return pt->handler->alloc_frames(pt->ctx, table_frames(tree, level), table_size(tree, level));
-}
-
 static inline void free_table(const struct tree *tree, const struct page_table *pt, pt_paddr table, unsigned level)
 {
     pt->handler->dealloc_frames(pt->ctx, table, table_frames(tree, level));
+}
+
+/* What leads to the table, an entry or the register of the root, can hold its address. */
+static inline bool table_is_in_reach(const struct tree *tree, pt_paddr table, unsigned level)
+{
+    const struct page_sort smallest = {last_level(tree), 0}; /* entries of tables reach as far as those of such pages */
+
+    if (level == 0 && encoding.root_pa_bits && table >> encoding.root_pa_bits(format_of(tree)) != 0)
+        return false;
+    return paddr_fits(tree, table, table_size(tree, level), smallest);
+}
+
+/* Frames for a table, or PT_NO_FRAME, also instead of those that nothing could lead to. */
+static inline pt_paddr alloc_table(const struct tree *tree, const struct page_table *pt, unsigned level)
+{
+    pt_paddr table = pt->handler->alloc_frames(pt->ctx, table_frames(tree, level), table_size(tree, level));
+
+    if (PT_LIKELY(table == PT_NO_FRAME || table_is_in_reach(tree, table, level)))
+        return table;
+    free_table(tree, pt, table, level);
+    return PT_NO_FRAME;
 }
 
 /*

@@ -96,10 +96,17 @@ static bool x86_root_is_latched(const struct pt_format *format)
     return X86_IS_PAE(format);
 }
 
+/* CR3 has 32 bits outside of 64-bit mode (4.4.1). */
+static unsigned x86_root_pa_bits(const struct pt_format *format)
+{
+    return X86_IS_PAE(format) ? 32 : format->pa_bits;
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
     .index_bits = 9,
+    .root_pa_bits = x86_root_pa_bits,
     .paddr_mask = x86_paddr_mask,
     .format_is_sound = x86_format_is_sound,
     .kind = x86_kind,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every call that allocates, failing at every allocation: nothing changes, nothing leaks, and the same
- * call succeeds when there is memory again. And allocators that change the table while they serve it.
+ * Every call that allocates, failing at every allocation, because there is no frame or one that no table can be in:
+ * nothing changes, nothing leaks, and the same call succeeds when there is memory again. And allocators that change the table while they serve it.
  */
 #include "formats.h"
 #include "memory.h"
@@ -180,8 +180,13 @@ static void failed_mapping_changes_nothing(void **state)
     struct fixture *fixture = *state;
     const struct pt_format *format = fixture->format;
 
+    /* No frame; the first one that no entry can lead to, and the last. */
+    const pt_paddr answers[] = {0, format_table_limit(format, false),
+                                ~(PT_FRAME_SIZE * format_table_frames(format) - 1)};
+
     for (size_t i = 0; i < TESTS_COUNT(calls); i++) {
-        for (int once = 0; once < 2; once++) {
+        for (size_t j = 0; j < 2 * TESTS_COUNT(answers); j++) {
+            bool once = j % 2 != 0;
             void *inner = (void *)(uintptr_t)format;
             struct fixture *fresh;
             size_t failures;
@@ -189,6 +194,7 @@ static void failed_mapping_changes_nothing(void **state)
             assert_int_equal(fixture_set_up(&inner), 0);
             fresh = inner;
             have_something(fresh);
+            fresh->memory->far = answers[j / 2];
             fail_until_it_works(fresh, &calls[i], once ? memory_fail_once : memory_fail_after, &failures);
             if (failures == 0 && (!calls[i].page || format_level_of(format, calls[i].page(format)) > 0))
                 fail_msg("%s allocated nothing", calls[i].name);
@@ -253,25 +259,44 @@ static void failed_create_leaves_nothing(void **state)
     struct page_table zero = {.root = 0};
     struct page_table table;
     struct memory memory;
+    /* No frame; the first one that the register of the root cannot hold. */
+    const pt_paddr answers[] = {0, format_table_limit(format, true)};
 
     memory_init(&memory, format_memory_base(format), 16);
-    for (size_t n = 1;; n++) {
-        enum pt_status status;
-
+    for (size_t i = 0; i < TESTS_COUNT(answers); i++) {
+        memory.far = answers[i];
         memset(&table, 0xA5, sizeof(table));
-        memory_fail_after(&memory, n);
-        status = pt_create(&table, format, &memory.handler, &memory);
-        if (status == PT_OK) {
-            assert_true(n > 1);
-            break;
-        }
-        assert_status(status, PT_NO_MEMORY);
+        memory_fail_after(&memory, 1);
+        assert_status(pt_create(&table, format, &memory.handler, &memory), PT_NO_MEMORY);
         assert_memory_equal(&table, &zero, sizeof(table));
-        assert_int_equal(memory.taken, 0);
+        assert_int_equal(memory.taken + memory.far_out, 0);
+        pt_destroy(&table);
+        memory_fail_after(&memory, 2); /* the root is all that it takes */
+        assert_ok(pt_create(&table, format, &memory.handler, &memory));
         pt_destroy(&table);
     }
-    pt_destroy(&table);
     memory_end(&memory);
+}
+
+/* The highest frames that tables can be in are good ones. */
+static void tables_lie_as_high_as_they_reach(void **state)
+{
+    const struct pt_format *format = *state;
+    struct fixture *fixture =
+        fixture_begin(format, format_table_limit(format, true) - 16 * PT_64K, 16 * PT_64K / PT_FRAME_SIZE);
+
+    assert_ok(pt_create(&fixture->table, format, &fixture->memory->handler, fixture->memory));
+    pt_flush_init(&fixture->flush, &fixture->table);
+    fixture->memory->next = fixture->memory->frames - format_table_frames(format);
+    for (unsigned n = 0; n < 2; n++) {
+        pt_vaddr vaddr = n * copy_unit(fixture);
+
+        assert_ok(pt_map(&fixture->table, vaddr, PADDR, small(fixture), RW, &fixture->flush));
+        assert_mapped(&fixture->table, vaddr, PADDR, small(fixture), RW);
+    }
+    assert_true(memory_is_taken(fixture->memory, format_table_limit(format, true) - PT_FRAME_SIZE));
+    *state = fixture;
+    fixture_tear_down(state);
 }
 
 /* ---- Sharing --------------------------------------------------------------------------------------- */
@@ -297,12 +322,9 @@ static void failed_copy_changes_neither_table(void **state)
     snapshot_take(&source_before, &fixture->table, &fixture->flush, fixture->memory);
     snapshot_take(&copy_before, &copy, &flush, fixture->memory);
     memory_hold(fixture->memory);
-    for (size_t n = 1; n <= missing; n++) {
-        memory_fail_after(fixture->memory, n);
-        assert_status(pt_copy_from(&copy, &fixture->table, 0, units * unit, &flush), PT_NO_MEMORY);
-        assert_unchanged(&source_before);
-        assert_unchanged(&copy_before);
-        memory_fail_once(fixture->memory, n);
+    for (size_t n = 0; n < 3 * missing; n++) {
+        (n % 3 == 0 ? memory_fail_after : memory_fail_once)(fixture->memory, n / 3 + 1);
+        fixture->memory->far = n % 3 == 2 ? format_table_limit(fixture->format, false) : 0;
         assert_status(pt_copy_from(&copy, &fixture->table, 0, units * unit, &flush), PT_NO_MEMORY);
         assert_unchanged(&source_before);
         assert_unchanged(&copy_before);
@@ -539,6 +561,7 @@ int main(void)
         TESTS_OF_ALL_FORMATS(conflict_costs_no_memory),
         TESTS_OF_ALL_FORMATS(huge_page_over_empty_tables_needs_no_memory),
         TESTS_OF_ALL_FORMATS_WITH(failed_create_leaves_nothing, NULL, NULL),
+        TESTS_OF_ALL_FORMATS_WITH(tables_lie_as_high_as_they_reach, NULL, NULL),
         TESTS_OF_ALL_FORMATS(failed_copy_changes_neither_table),
         TESTS_OF_ALL_FORMATS(allocator_that_maps_elsewhere_is_served),
         TESTS_OF_ALL_FORMATS(allocator_that_maps_into_the_table_about_to_be_made_loses_nothing),

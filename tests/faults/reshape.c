@@ -171,10 +171,11 @@ static void fail_each_allocation(const struct pt_format *format, const struct ca
         assert_ok(pt_unmap_region(&fixture->table, 0, small(fixture), 0, &fixture->flush));
         memory_hold(fixture->memory);
     }
-    for (size_t n = 1; n <= tables; n++) {
+    for (size_t n = 0; n < 2 * tables; n++) { /* no frame; and then one that no entry can lead to */
         size_t flushes = fixture->memory->flush_count;
 
-        arrange(fixture->memory, n);
+        fixture->memory->far = n < tables ? 0 : format_table_limit(format, false);
+        arrange(fixture->memory, n % tables + 1);
         assert_refused(fixture, call->run(fixture), PT_NO_MEMORY);
         memory_fail_never(fixture->memory);
         assert_int_equal(fixture->memory->flush_count, flushes);

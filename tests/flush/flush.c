@@ -747,7 +747,7 @@ static void retired_tables_may_lie_in_the_first_and_the_last_frame(void **state)
                  most = root > format_entries(format) ? root : format_entries(format);
     const size_t bytes = most * format_entry_bytes(format);
     const uint64_t room = bytes < PT_FRAME_SIZE ? PT_FRAME_SIZE : bytes; /* for the largest table */
-    const pt_paddr last_frame = format_paddr_last(format) & ~(room - 1);
+    const pt_paddr last_frame = format_table_limit(format, true) - room;
     const uint64_t step = format_tables_in_frame(format) * huge; /* to the next frame for tables */
 
     for (unsigned round = 0; round < 4; round++) {

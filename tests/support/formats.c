@@ -119,7 +119,8 @@ static const struct format_facts facts[] = {
      .memory_indices = 8,
      .entry_pa_bits = 52,
      .can_track_access = true,
-     .latches_root = true},
+     .latches_root = true,
+     .root_pa_bits = 32},
     {.name = "pt_x86_32",
      .entry_bytes = 4,
      .execute_implies_read = true,
@@ -624,11 +625,19 @@ pt_paddr format_some_paddr(const struct pt_format *format)
     return largest > PT_512G ? largest : PT_512G;
 }
 
+pt_paddr format_table_limit(const struct pt_format *format, bool root)
+{
+    pt_paddr limit = format_paddr_last_of(format, format_smallest(format)) + 1;
+    unsigned bits = format_facts(format)->root_pa_bits;
+
+    return root && bits != 0 && limit >> bits != 0 ? UINT64_C(1) << bits : limit;
+}
+
 pt_paddr format_memory_base(const struct pt_format *format)
 {
-    pt_paddr last = format_paddr_last_of(format, format_smallest(format));
+    pt_paddr last = format_table_limit(format, true) - 1;
 
-    /* the last quarter of what tables reach, away from format_some_paddr */
+    /* the last quarter of what all tables reach, away from format_some_paddr */
     return MEMORY_BASE <= last ? MEMORY_BASE : last / 4 * 3 + 3;
 }
 

@@ -115,11 +115,12 @@ struct format_facts {
     bool has_memory_types;     /* DEVICE and UNCACHED are told apart and reported */
     uint8_t memory_indices;    /* how many indices a memory type can have */
     uint8_t entry_pa_bits;     /* the widest physical address that an entry of the family has room for */
-    uint8_t narrow_pa_bits;    /* that pages reach which are not of the largest size; 0: all reach pa_bits */
-    bool can_track_access;     /* the hardware may set accessed and dirty bits: a copy may track them, or not */
-    bool number_at_bit_10;     /* an entry holds a frame number from bit 10 on, not an address (RISC-V) */
-    bool latches_root;         /* the CPU keeps the root's entries: a changed one owes everything */
-    bool no_table_at_zero;     /* a table at physical address 0 cannot be told from an unused entry */
+    uint8_t narrow_pa_bits; /* that tables reach, and pages which are not of the largest size; 0: all reach pa_bits */
+    uint8_t root_pa_bits;   /* that the register for the root has; 0: it reaches as far as an entry */
+    bool can_track_access;  /* the hardware may set accessed and dirty bits: a copy may track them, or not */
+    bool number_at_bit_10;  /* an entry holds a frame number from bit 10 on, not an address (RISC-V) */
+    bool latches_root;      /* the CPU keeps the root's entries: a changed one owes everything */
+    bool no_table_at_zero;  /* a table at physical address 0 cannot be told from an unused entry */
 };
 
 /** All formats, in the order of EACH_FORMAT. */
@@ -200,6 +201,8 @@ pt_paddr format_some_paddr(const struct pt_format *format);
 /** The highest physical address, and the highest one in a page of this size. */
 pt_paddr format_paddr_last(const struct pt_format *format);
 pt_paddr format_paddr_last_of(const struct pt_format *format, uint64_t page_size);
+/** The first physical address where a table cannot be, or the root cannot. */
+pt_paddr format_table_limit(const struct pt_format *format, bool root);
 
 /** Another canonical address that names the same entry (PT_EITHER_HALF), or the same one. */
 pt_vaddr format_other_half(const struct pt_format *format, pt_vaddr vaddr);

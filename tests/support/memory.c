@@ -82,7 +82,7 @@ void memory_init(struct memory *memory, pt_paddr base, size_t frames)
 
 void memory_end(struct memory *memory)
 {
-    size_t leaked = memory->taken;
+    size_t leaked = memory->taken + memory->far_out;
 
     if (memory->bytes)
         ASAN_UNPOISON_MEMORY_REGION(memory->bytes, memory->frames * HOST_PAGE);
@@ -189,8 +189,11 @@ pt_paddr memory_alloc(void *ctx, size_t count, size_t align)
     }
 
     memory->attempts++;
-    if (must_fail(memory))
-        return PT_NO_FRAME;
+    REQUIRE(memory->far_out == 0, "alloc_frames: 0x%" PRIx64 " did not come back", memory->far);
+    if (must_fail(memory)) {
+        memory->far_out = memory->far != 0 ? count : 0;
+        return memory->far != 0 ? memory->far : PT_NO_FRAME;
+    }
 
     size_t start = memory->reuse_soon ? 0 : memory->next;
 
@@ -218,6 +221,11 @@ void memory_dealloc(void *ctx, pt_paddr first, size_t count)
     struct memory *memory = ctx;
     size_t index = index_of(memory, first);
 
+    if (memory->far_out != 0 && first == memory->far) {
+        REQUIRE(memory->far_out == count, "dealloc_frames: 0x%" PRIx64 " comes back as %zu frames", first, count);
+        memory->far_out = 0;
+        return;
+    }
     REQUIRE(first % PT_FRAME_SIZE == 0, "dealloc_frames: 0x%" PRIx64 " is not a frame", first);
     REQUIRE(index < memory->frames, "dealloc_frames: 0x%" PRIx64 " never came from here", first);
     REQUIRE(memory->frame[index].taken, "dealloc_frames: 0x%" PRIx64 " is not out (freed twice?)", first);

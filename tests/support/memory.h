@@ -5,7 +5,8 @@
  * Fresh frames are full of garbage that looks like valid entries, freed ones of other garbage. These end
  * the test with a message: freeing what is not out (twice, foreign, in the middle, with another count),
  * looking at physical memory that is not an allocated frame, an alignment that is none, frames that are
- * still out at the end, and a frame freed before the invalidation that it has to wait for.
+ * still out at the end, a frame freed before the invalidation that it has to wait for, and one that nothing can lead to
+ * kept until the next is asked for.
  */
 #ifndef TESTS_SUPPORT_MEMORY_H
 #define TESTS_SUPPORT_MEMORY_H
@@ -40,6 +41,8 @@ struct memory {
 
     size_t fail_in; /* the how-manieth allocation from now fails; 0: none */
     bool fail_once; /* only that one; else all after it, too */
+    pt_paddr far;   /* what a failing one serves, not in this memory, and wants back at once; 0: PT_NO_FRAME */
+    size_t far_out; /* frames that are out there */
 
     /* Called at the start of alloc_frames; not called for allocations that it causes itself. */
     void (*on_alloc)(void *arg, struct memory *memory);

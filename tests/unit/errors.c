@@ -1131,7 +1131,7 @@ static void narrowed_physical_addresses_are_honoured(void **state)
     struct memory memory;
 
     narrow.pa_bits = bits;
-    memory_init(&memory, format_memory_base(format), 64);
+    memory_init(&memory, format_memory_base(&narrow), 64);
     assert_ok(pt_create(&table, &narrow, &memory.handler, &memory));
     pt_flush_init(&flush, &table);
     FOR_EACH_PAGE_SIZE(size, &narrow) {

@@ -267,7 +267,7 @@ static uint64_t bits_of_page(const struct pt_format *format, pt_vaddr vaddr, pt_
     struct fixture f = {.format = format, .memory = &memory};
     uint64_t bits;
 
-    memory_init(&memory, MEMORY_BASE, 128);
+    memory_init(&memory, format_memory_base(format), 128);
     assert_ok(pt_create(&f.table, format, &memory.handler, &memory));
     pt_flush_init(&f.flush, &f.table);
     make_page(&f, vaddr, paddr, page_size, flags, recorded, software);

@@ -189,6 +189,20 @@ static void what_smaller_pages_do_not_reach_is_not_split(void **state)
     assert_ok(pt_unmap_region(&f->table, vaddr, 2 * largest, 0, &f->flush));
 }
 
+/* Entries that lead to tables have no room for more bits, nor has the register of the root. */
+static void tables_do_not_lie_above_4_gib(void **state)
+{
+    struct fixture *f = *state;
+    struct page_table other;
+
+    f->memory->far = FOUR_GIB;
+    memory_fail_once(f->memory, 1);
+    assert_status(pt_map(&f->table, 0, 0, PT_4K, RW, &f->flush), PT_NO_MEMORY);
+    memory_fail_once(f->memory, 1);
+    assert_status(pt_create(&other, f->format, &f->memory->handler, f->memory), PT_NO_MEMORY);
+    assert_ok(pt_map(&f->table, 0, 0, PT_4K, RW, &f->flush));
+}
+
 static void refused(struct fixture *f, const struct pt_format *format)
 {
     struct page_table table;
@@ -220,7 +234,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TESTS_OF(every_bit_of_the_address_has_its_place),       TESTS_OF(smaller_pages_do_not_reach_above_4_gib),
         TESTS_OF(a_region_takes_the_pages_that_reach),          TESTS_OF(scattered_frames_take_the_pages_that_reach),
-        TESTS_OF(what_smaller_pages_do_not_reach_is_not_split), TESTS_OF(only_who_has_such_pages_reaches_further),
+        TESTS_OF(what_smaller_pages_do_not_reach_is_not_split), TESTS_OF(tables_do_not_lie_above_4_gib),
+        TESTS_OF(only_who_has_such_pages_reaches_further),
     };
 
     x86_pse36 = pt_x86_32;
