@@ -220,8 +220,8 @@ PT_NONNULL(1, 4);
  * changes below them is seen by both at once. A root entry that the source has not used yet gets an
  * empty table there first, from the source's handler, so that later mappings are seen too (the kernel half
  * of every process). A huge page in a root entry is copied as it stands: copy again after changing it.
- * The source keeps the tables it lent until it is destroyed (a huge page cannot take their place:
- * PT_SHARED); destroy the copies first.
+ * The source keeps the tables it lent until it is destroyed: a huge page cannot take their place (PT_SHARED), and
+ * with PT_ALLOW_HUGE smaller ones are used there. Destroy the copies first.
  *
  * PT_NOT_ALIGNED (not whole root entries), PT_BAD_ADDRESS, PT_BAD_FORMAT (the tables' formats differ),
  * PT_ALREADY_MAPPED (*pt has mappings of its own there), PT_SHARED (*pt has lent its own table there),

@@ -16,8 +16,9 @@ struct map_request {
     pt_paddr (*get_paddr)(void *arg, pt_vaddr vaddr); /* scattered frames */
     void *arg;
     pt_flags flags;
-    struct page_sort smallest; /* of the pages that may be used */
-    bool huge;                 /* larger ones, too, of whatever sort fits */
+    struct page_sort smallest;     /* of the pages that may be used */
+    bool huge;                     /* larger ones, too, of whatever sort fits */
+    const struct page_table *lent; /* the table, if it has lent some to others: huge pages leave these where they are */
 };
 
 struct map_step {
@@ -41,12 +42,39 @@ static inline bool frames_are_contiguous(const struct tree *tree, const struct m
     return true;
 }
 
-/* A page of this size may stand at vaddr. */
-static inline bool page_fits(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr, pt_paddr paddr,
-                             uint64_t size)
+/* So many root entries from there on, up to `count`, lead to no table that is lent. */
+static inline size_t root_entries_not_lent(const struct tree *tree, const struct map_request *request, size_t index,
+                                           size_t count)
 {
+    const struct page_table *pt = request->lent;
+
+    for (size_t i = 0; pt && i < count; i++)
+        if (slot_is(tree, &pt->lent, index + i) &&
+            entry_kind(tree, load_entry(table_at(tree, pt->root), index + i), 0) == ENTRY_TABLE)
+            return i;
+    return count;
+}
+
+/* Smaller pages have to be there instead of one of this sort, and can: a table is lent. */
+static inline bool makes_way_for_lent(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr,
+                                      pt_paddr paddr, struct page_sort sort)
+{
+    size_t count = (size_t)1 << sort.group;
+
+    return sort.level == 0 && PT_UNLIKELY(request->lent != NULL) &&
+           root_entries_not_lent(tree, request, index_of(tree, vaddr, 0), count) < count &&
+           paddr_fits(tree, paddr, sort_size(tree, sort), request->smallest);
+}
+
+/* A page of this sort may stand at vaddr. */
+static inline bool page_fits(const struct tree *tree, const struct map_request *request, pt_vaddr vaddr, pt_paddr paddr,
+                             struct page_sort sort)
+{
+    uint64_t size = sort_size(tree, sort);
+
     return is_aligned(vaddr | paddr, size) && request->last - vaddr >= size - 1 &&
-           (!request->get_paddr || frames_are_contiguous(tree, request, vaddr, paddr, size));
+           (!request->get_paddr || frames_are_contiguous(tree, request, vaddr, paddr, size)) &&
+           !makes_way_for_lent(tree, request, vaddr, paddr, sort);
 }
 
 /* The sort of the largest page that may stand at vaddr. */
@@ -60,13 +88,21 @@ static inline struct page_sort best_sort(const struct tree *tree, const struct m
     for (unsigned level = 0; level <= last_level(tree); level++) {
         struct page_sort group = {level, group_bits(tree, level)}, single = {level, 0};
 
-        if (group.group != 0 && page_fits(tree, request, vaddr, paddr, sort_size(tree, group)))
+        if (group.group != 0 && page_fits(tree, request, vaddr, paddr, group))
             return group;
-        if (level < last_level(tree) && level_has_pages(tree, level) &&
-            page_fits(tree, request, vaddr, paddr, level_size(tree, level)))
+        if (level < last_level(tree) && level_has_pages(tree, level) && page_fits(tree, request, vaddr, paddr, single))
             return single;
     }
     return request->smallest;
+}
+
+/* The pages of the step, in the root, up to one that has to make way for a lent table. Its first one has not. */
+static inline size_t up_to_lent(const struct tree *tree, const struct map_request *request, const struct map_step *step,
+                                size_t count)
+{
+    size_t entries = root_entries_not_lent(tree, request, step->index, count) & ~(((size_t)1 << step->sort.group) - 1);
+
+    return entries != 0 ? entries : count; /* none: smaller pages do not reach there, and the plan refuses it */
 }
 
 /* The entries from the step's first one on, in its table, that may be pages of its sort. */
@@ -81,6 +117,8 @@ static inline size_t step_limit(const struct tree *tree, const struct map_reques
     /* Each huge page of scattered frames is a step of its own: the next one may not be contiguous. */
     if (request->get_paddr && (step->sort.level < last_level(tree) || step->sort.group != 0))
         return (size_t)1 << step->sort.group;
+    if (step->sort.level == 0)
+        in_table = up_to_lent(tree, request, step, in_table);
     if (step->sort.group != 0 || group.group == 0)
         return in_table;
     /* Where a group could begin, there is a choice again. */
@@ -421,11 +459,13 @@ static inline enum pt_status engine_map(struct page_table *pt, pt_vaddr vaddr, p
 }
 
 /* The arguments are good; size is not 0. */
-static inline void request_region(const struct tree *tree, struct map_request *request, uint64_t size, unsigned options)
+static inline void request_region(const struct tree *tree, const struct page_table *pt, struct map_request *request,
+                                  uint64_t size, unsigned options)
 {
     request->last = request->first + (size - 1);
     request->smallest = (struct page_sort){last_level(tree), 0};
     request->huge = options & PT_ALLOW_HUGE;
+    request->lent = request->huge && pt->has_lent ? pt : NULL;
 }
 
 static inline enum pt_status check_map_region(const struct tree *tree, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,
@@ -464,7 +504,7 @@ static inline enum pt_status engine_map_region(struct page_table *pt, pt_vaddr v
     status = check_map_region(&tree, vaddr, paddr, size, flags, options);
     if (status != PT_OK)
         return status;
-    request_region(&tree, &request, size, options);
+    request_region(&tree, pt, &request, size, options);
     if (is_linear(pt) && map_short_region(pt, &request, flush))
         return PT_OK;
     return map_request_in_steps(pt, &request, flush);
@@ -484,7 +524,7 @@ static inline enum pt_status engine_map_region_with(struct page_table *pt, pt_va
     status = check_region(&tree, vaddr, size, vaddr | size, flags, options);
     if (status != PT_OK)
         return status;
-    request_region(&tree, &request, size, options);
+    request_region(&tree, pt, &request, size, options);
     return map_request_in_steps(pt, &request, flush);
 }
 
@@ -498,7 +538,7 @@ static inline enum pt_status engine_count_tables(const struct page_table *pt, pt
 
     status = size == 0 ? PT_OK : check_map_region(&tree, vaddr, paddr, size, flags, options);
     if (status == PT_OK && size != 0) {
-        request_region(&tree, &request, size, options);
+        request_region(&tree, pt, &request, size, options);
         status = plan_map(&tree, pt, &request, &tables);
     }
     if (status == PT_OK)

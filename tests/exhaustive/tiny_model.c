@@ -137,15 +137,24 @@ static bool is_contiguous(const struct operation *operation, unsigned page, unsi
     return true;
 }
 
-static unsigned largest_here(const struct operation *operation, unsigned page)
+/* A page of this sort would take the place of a table that was lent. */
+static bool replaces_lent(const struct world *world, const struct operation *operation, unsigned page, unsigned sort)
+{
+    for (unsigned i = 0; i < geometry.sorts[sort].pages && geometry.sorts[sort].level == 0; i++)
+        if (world->lent_table[operation->t] & 1u << root_entry(page + i))
+            return true;
+    return false;
+}
+
+static unsigned largest_here(const struct world *world, const struct operation *operation, unsigned page)
 {
     unsigned sort = 0, end = operation->first + operation->count, pages;
 
     if (!(operation->options & PT_ALLOW_HUGE))
         return geometry.sort_count - 1;
-    while (pages = geometry.sorts[sort].pages, !sort_exists(sort) || page % pages != 0 ||
-                                                   frame_for(operation, page) % pages != 0 || page + pages > end ||
-                                                   !is_contiguous(operation, page, pages))
+    while (pages = geometry.sorts[sort].pages,
+           !sort_exists(sort) || page % pages != 0 || frame_for(operation, page) % pages != 0 || page + pages > end ||
+               !is_contiguous(operation, page, pages) || replaces_lent(world, operation, page, sort))
         sort++;
     return sort;
 }
@@ -157,13 +166,13 @@ static enum pt_status map_region(struct world *world, const struct operation *op
     if (!region_is_good(operation->first, operation->count))
         return PT_BAD_ADDRESS;
     for (unsigned page = operation->first; page < end; page += geometry.sorts[sort].pages) {
-        enum pt_status status = conflict(world, operation->t, page, sort = largest_here(operation, page));
+        enum pt_status status = conflict(world, operation->t, page, sort = largest_here(world, operation, page));
 
         if (status != PT_OK)
             return status;
     }
     for (unsigned page = operation->first; page < end; page += geometry.sorts[sort].pages) {
-        sort = largest_here(operation, page);
+        sort = largest_here(world, operation, page);
         put_page(world, operation->t, page, sort, frame_for(operation, page), operation->flags);
     }
     note_half(world, operation);

@@ -225,6 +225,12 @@ static enum pt_status check_region(const struct judge *judge, pt_vaddr vaddr, ui
 
 /* ---- Mapping ---------------------------------------------------------------------------------------- */
 
+/* A page of this size would take the place of a table that was lent. */
+static bool replaces_lent(const struct judge *judge, uint64_t where, uint64_t size)
+{
+    return size >= format_entry_size(judge->format, 0) && slot_of(judge, where)->lent;
+}
+
 static enum pt_status conflict(const struct judge *judge, uint64_t where, uint64_t size)
 {
     size_t index = find(&judge->runs, where);
@@ -233,9 +239,7 @@ static enum pt_status conflict(const struct judge *judge, uint64_t where, uint64
         return PT_SHARED;
     if (index < judge->runs.count && judge->runs.run[index].where < where + size)
         return judge->runs.run[index].page_size > size ? PT_MAPPED_TO_HUGE_PAGE : PT_ALREADY_MAPPED;
-    if (size >= format_entry_size(judge->format, 0) && slot_of(judge, where)->lent)
-        return PT_SHARED;
-    return PT_OK;
+    return replaces_lent(judge, where, size) ? PT_SHARED : PT_OK;
 }
 
 enum pt_status judge_map(struct judge *judge, pt_vaddr vaddr, pt_paddr paddr, uint64_t page_size, pt_flags flags)
@@ -284,7 +288,8 @@ static uint64_t largest_here(const struct wish *wish, uint64_t done)
     pt_paddr paddr = wished(wish, vaddr);
 
     for (; size > smallest; size = format_smaller(wish->judge->format, size)) {
-        bool fits = is_aligned(vaddr, size) && is_aligned(paddr, size) && size <= wish->size - done;
+        bool fits = is_aligned(vaddr, size) && is_aligned(paddr, size) && size <= wish->size - done &&
+                    !replaces_lent(wish->judge, where_of(wish->judge, vaddr), size);
 
         for (uint64_t i = 0; fits && wish->get_paddr && i < size; i += smallest)
             fits = wished(wish, vaddr + i) == paddr + i;

@@ -233,7 +233,8 @@ static uint64_t largest_here(const struct model *model, pt_vaddr vaddr, uint64_t
     for (; size > smallest; size = format_smaller(model->format, size)) {
         uint64_t same = 0;
 
-        if (size > rest || !is_aligned(vaddr, size) || !is_aligned(paddr, size))
+        if (size > rest || !is_aligned(vaddr, size) || !is_aligned(paddr, size) ||
+            replaces_what_stays(model, format_translated(model->format, vaddr), size))
             continue;
         if (get_paddr == paddr_in_run)
             return size;

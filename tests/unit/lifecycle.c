@@ -1072,23 +1072,39 @@ static void missing_tables_come_from_the_source_s_handler(void **state)
     assert_int_equal(fixture->memory->taken, 1 + tables);
 }
 
-/* A page as large as a root entry would take the place of the lent table. */
+/* A page as large as a root entry would take the place of the lent table; a region takes smaller pages there. */
 static void a_huge_page_does_not_replace_a_lent_table(void **state)
 {
     struct fixture *fixture = *state;
-    const uint64_t page = small(fixture), entry = format_entry_size(fixture->format, 0);
+    const uint64_t page = small(fixture), entry = format_entry_size(fixture->format, 0), size = 2 * unit(fixture);
+    size_t count = 99, taken;
     struct copy copy;
 
     if (!(fixture->format->page_sizes & entry))
         return;
     copy_begin(fixture, &copy);
     assert_ok(pt_copy_from(&copy.table, &fixture->table, 0, unit(fixture), &copy.flush));
-    assert_refused(fixture, pt_map(&fixture->table, 0, PADDR, entry, RW, &fixture->flush), PT_SHARED);
-    assert_refused(fixture,
-                   pt_map_region(&fixture->table, 0, PADDR, 2 * unit(fixture), RW, PT_ALLOW_HUGE, &fixture->flush),
-                   PT_SHARED);
+    FOR_EACH_PAGE_SIZE(root_page, fixture->format)
+        if (root_page >= entry)
+            assert_refused(fixture, pt_map(&fixture->table, 0, PADDR, root_page, RW, &fixture->flush), PT_SHARED);
     pt_flush(&fixture->flush);
     assert_not_mapped(&copy.table, 0);
+
+    /* The second half of this is not lent: there are pages as large as they come. */
+    taken = fixture->memory->taken;
+    assert_ok(pt_count_tables(&fixture->table, 0, PADDR, size, RW, PT_ALLOW_HUGE, &count));
+    assert_ok(pt_map_region(&fixture->table, 0, PADDR, size, RW, PT_ALLOW_HUGE, &fixture->flush));
+    assert_int_equal(fixture->memory->taken, taken + count / format_table_frames(fixture->format));
+    for (pt_vaddr vaddr = 0; vaddr < size;) {
+        const struct page_table *seen_by = vaddr < unit(fixture) ? &copy.table : &fixture->table;
+        struct pt_mapping mapping;
+
+        assert_ok(pt_query(seen_by, vaddr, &mapping));
+        assert_hex_equal(mapping.paddr, PADDR + vaddr);
+        assert_true((mapping.page_size < entry) == (vaddr < unit(fixture)));
+        vaddr += mapping.page_size;
+    }
+    assert_ok(pt_unmap_region(&fixture->table, 0, size, 0, &fixture->flush));
     assert_ok(pt_map(&fixture->table, page, PADDR, page, RW, &fixture->flush));
     assert_mapped(&copy.table, page, PADDR, page, RW);
     copy_end(fixture, &copy);
