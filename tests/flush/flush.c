@@ -26,6 +26,7 @@ static const struct flush_facts flush_facts[] = {
     {"pt_aarch64", PT_OWES_BARRIER, true, false},
     {"pt_armv7", PT_OWES_BARRIER, true, false},
     {"pt_sv", PT_OWES_FLUSH, false, false},
+    {"test_sv39_svvptc", PT_OWES_NOTHING, false, false},
     {"pt_loongarch64", PT_OWES_FLUSH, false, false},
 };
 /* clang-format on */

@@ -10,10 +10,10 @@
 #define NAME_OF(format) #format
 
 #ifndef PT_ONLY_FORMAT
-struct pt_format test_x86_64_no_nx, test_x86_64_sev, test_ept_all;
-struct pt_format test_sv39_svpbmt, test_sv39_svnapot, test_sv39_c9xx;
+struct pt_format test_x86_64_no_nx, test_x86_64_sev, test_x86_64_tdx, test_ept_all;
+struct pt_format test_sv39_svpbmt, test_sv39_svvptc, test_sv39_svnapot, test_sv39_c9xx;
 struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
-struct pt_format test_aarch64_4k_lpa2, test_aarch64_stage2_52;
+struct pt_format test_aarch64_4k_lpa2, test_aarch64_stage2_52, test_aarch64_stage2_xnx;
 struct pt_format test_armv7_lpae_no_1g, test_armv7_lpae_ttbr1;
 
 __attribute__((constructor)) static void fill_in_copies(void)
@@ -27,6 +27,11 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_x86_64_sev.pa_bits = 48;
     test_x86_64_sev.leaf_bits = test_x86_64_sev.table_bits = UINT64_C(1) << 51;
 
+    test_x86_64_tdx = pt_x86_64;
+    test_x86_64_tdx.name = "x86_64 4-level, TDX";
+    test_x86_64_tdx.pa_bits = 47;
+    test_x86_64_tdx.leaf_bits = UINT64_C(1) << 47;
+
     test_ept_all = pt_ept_4level;
     test_ept_all.name = "EPT 4-level, with everything";
     test_ept_all.features |= PT_FEATURE_EXECUTE_ONLY | PT_FEATURE_MODE_EXECUTE | PT_FEATURE_SUPPRESS_VE;
@@ -36,6 +41,10 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_sv39_svpbmt = pt_sv39;
     test_sv39_svpbmt.name = "Sv39, Svpbmt";
     test_sv39_svpbmt.features |= PT_FEATURE_SVPBMT;
+
+    test_sv39_svvptc = pt_sv39;
+    test_sv39_svvptc.name = "Sv39, Svvptc";
+    test_sv39_svvptc.new_mapping_owes = PT_OWES_NOTHING;
 
     test_sv39_svnapot = test_sv39_svpbmt;
     test_sv39_svnapot.name = "Sv39, Svnapot, Svpbmt";
@@ -65,6 +74,10 @@ __attribute__((constructor)) static void fill_in_copies(void)
     test_aarch64_stage2_52.pa_bits = 52;
     test_aarch64_stage2_52.page_sizes |= PT_512G;
     test_aarch64_stage2_52 = pt_aarch64_contiguous(pt_aarch64_with_va_bits(test_aarch64_stage2_52, 52));
+
+    test_aarch64_stage2_xnx = pt_aarch64_stage2;
+    test_aarch64_stage2_xnx.name = "AArch64 4K 40-bit stage 2, XNX";
+    test_aarch64_stage2_xnx.features |= PT_FEATURE_XNX;
 
     test_armv7_lpae_no_1g = pt_armv7_lpae;
     test_armv7_lpae_no_1g.name = "ARMv7 long descriptors, no 1G";
@@ -159,6 +172,12 @@ static const struct format_facts facts[] = {
      .memory_indices = 8,
      .entry_pa_bits = 51,
      .can_track_access = true},
+    {.name = "test_x86_64_tdx",
+     .execute_implies_read = true,
+     .has_memory_types = true,
+     .memory_indices = 8,
+     .entry_pa_bits = 47,
+     .can_track_access = true},
     {.name = "test_ept_all",
      .user_if_executable = true,
      .never_global = true,
@@ -236,6 +255,13 @@ static const struct format_facts facts[] = {
      .always_user = true,
      .never_global = true,
      .can_track_access = true},
+    {.name = "test_aarch64_stage2_xnx",
+     .has_memory_types = true,
+     .memory_indices = 16,
+     .entry_pa_bits = 48,
+     .user_if_executable = true,
+     .never_global = true,
+     .can_track_access = true},
     {.name = "pt_aarch64_el2",
      .execute_implies_read = true,
      .has_memory_types = true,
@@ -265,6 +291,7 @@ static const struct format_facts facts[] = {
     {.name = "pt_sv39", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
     {.name = "pt_sv48", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
     {.name = "pt_sv57", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
+    {.name = "test_sv39_svvptc", .entry_pa_bits = 56, .can_track_access = true, .number_at_bit_10 = true},
     {.name = "test_sv39_svpbmt",
      .has_memory_types = true,
      .memory_indices = 3,

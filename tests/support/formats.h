@@ -41,6 +41,9 @@
     X(pt_ept_5level, __VA_ARGS__), \
     X(test_ept_all, __VA_ARGS__), \
     X(pt_armv7_short, __VA_ARGS__), \
+    X(test_x86_64_tdx, __VA_ARGS__), \
+    X(test_sv39_svvptc, __VA_ARGS__), \
+    X(test_aarch64_stage2_xnx, __VA_ARGS__), \
     X(test_armv7_lpae_no_1g, __VA_ARGS__), \
     X(test_armv7_lpae_ttbr1, __VA_ARGS__), \
     X(pt_aarch64_el2, __VA_ARGS__), \
@@ -91,13 +94,16 @@
 /* Copies with features that a user would add, filled in before main. */
 extern struct pt_format test_x86_64_no_nx; /* without EFER.NXE */
 extern struct pt_format test_x86_64_sev;   /* with the C-bit of AMD SEV */
+extern struct pt_format test_x86_64_tdx;   /* with the shared bit of Intel TDX in all pages */
 extern struct pt_format test_ept_all;      /* execute-only, mode-based execute control, no #VE, accessed and dirty */
 extern struct pt_format test_sv39_svpbmt;  /* memory types by Svpbmt */
+extern struct pt_format test_sv39_svvptc;  /* new mappings owe nothing, by Svvptc */
 extern struct pt_format test_sv39_svnapot; /* 64K pages by Svnapot, and Svpbmt */
 extern struct pt_format test_sv39_c9xx;    /* the memory types of XuanTie C9xx */
 /* The contiguous hint. */
 extern struct pt_format test_aarch64_4k_contiguous, test_aarch64_16k_contiguous, test_aarch64_64k_contiguous;
-extern struct pt_format test_aarch64_stage2_52; /* FEAT_S2FWB, LPA2, 52-bit guest addresses, contiguous hint */
+extern struct pt_format test_aarch64_stage2_52;  /* FEAT_S2FWB, LPA2, 52-bit guest addresses, contiguous hint */
+extern struct pt_format test_aarch64_stage2_xnx; /* FEAT_XNX */
 /* Long descriptors: 32 bits; 30 bits in the upper half, with the contiguous hint. Four pages of 1G are all there is. */
 extern struct pt_format test_armv7_lpae_no_1g, test_armv7_lpae_ttbr1;
 extern struct pt_format test_aarch64_4k_lpa2; /* 52-bit physical, 48-bit virtual addresses */

@@ -63,7 +63,7 @@ struct mmu_arch {
 };
 
 extern const struct mmu_arch mmu_x86, mmu_ept, mmu_aarch64, mmu_aarch64_stage2, mmu_armv7, mmu_armv7_lpae, mmu_riscv,
-    mmu_loongarch;
+    mmu_riscv_svvptc, mmu_loongarch;
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
 

@@ -102,17 +102,33 @@ static const char *stage2_memory(const struct mmu *mmu, unsigned attributes, pt_
     return NULL;
 }
 
-/* Bits 7:6 are S2AP: write, read; bits 54:53 are XN, of which 53 is for FEAT_XNX alone. There is no nG. */
+/*
+ * XN[1:0], bits 54:53 (D8.4.2): without FEAT_XNX bit 53 is RES0, and either level executes. With it: 0 both, 1 EL0
+ * alone, 2 neither, 3 EL1 alone.
+ */
+static const char *stage2_execution(const struct mmu *mmu, uint64_t entry, pt_flags *flags)
+{
+    unsigned xn = (unsigned)(entry >> 53 & 3);
+    bool xnx = mmu->format->features & PT_FEATURE_XNX;
+
+    *flags |= xn != 2 && (xnx || xn == 0) ? PT_EXECUTE : 0;
+    *flags |= xn != 3 ? PT_USER : 0;
+    if (!xnx)
+        return entry & BIT(53) ? "FEAT_XNX, which nobody asked for" : NULL;
+    return xn == 0 ? "both levels may execute it, which nobody asked for" : NULL;
+}
+
+/* Bits 7:6 are S2AP: write, read. There is no nG. */
 static struct mmu_entry stage2_page(const struct mmu *mmu, uint64_t entry)
 {
     bool records = mmu_records(mmu), read = entry & BIT(6), write = entry & BIT(7), dbm = entry & BIT(51);
     bool device, lpa2 = has_lpa2(mmu);
     unsigned shareable = lpa2 ? 3 : (unsigned)(entry >> 8 & 3);
-    struct mmu_entry found = {.kind = MMU_PAGE, .paddr = address(mmu, entry), .flags = PT_USER};
+    struct mmu_entry found = {.kind = MMU_PAGE, .paddr = address(mmu, entry)};
+    const char *wrong = stage2_execution(mmu, entry, &found.flags);
 
     found.flags |= read ? PT_READ : 0;
     found.flags |= write || (records && dbm) ? PT_WRITE : 0;
-    found.flags |= entry & BIT(54) ? 0 : PT_EXECUTE;
     found.wrong = stage2_memory(mmu, (unsigned)(entry >> 2 & 15), &found.flags);
     device = found.flags & PT_DEVICE;
     if (records)
@@ -124,8 +140,8 @@ static struct mmu_entry stage2_page(const struct mmu *mmu, uint64_t entry)
         found.wrong = "writable and not readable";
     else if (!(found.flags & (PT_READ | PT_WRITE | PT_EXECUTE)))
         found.wrong = "valid without any right";
-    else if (entry & BIT(53))
-        found.wrong = "FEAT_XNX, which nobody asked for";
+    else if (wrong)
+        found.wrong = wrong;
     else if (entry & BIT(11))
         found.wrong = "FEAT_FNX or nG, which nobody asked for";
     return found;
@@ -208,7 +224,8 @@ const struct mmu_arch mmu_armv7_lpae = {
 };
 
 const struct mmu_arch mmu_aarch64_stage2 = {
-    .formats = {"pt_aarch64_stage2", "pt_aarch64_stage2_16k", "pt_aarch64_stage2_64k", "test_aarch64_stage2_52"},
+    .formats = {"pt_aarch64_stage2", "pt_aarch64_stage2_16k", "pt_aarch64_stage2_64k", "test_aarch64_stage2_52",
+                "test_aarch64_stage2_xnx"},
     .decode = decode,
     .record = record,
     .breaks_before_make = true,

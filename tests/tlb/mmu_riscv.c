@@ -117,3 +117,11 @@ const struct mmu_arch mmu_riscv = {
     .remembers_nothing = true,
     .tables_forget_all = true,
 };
+
+/* Svvptc: an entry that becomes valid is seen, after some time in which the page-fault handler just tries again. */
+const struct mmu_arch mmu_riscv_svvptc = {
+    .formats = {"test_sv39_svvptc"},
+    .decode = decode,
+    .record = record,
+    .tables_forget_all = true,
+};

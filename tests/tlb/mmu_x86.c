@@ -3,7 +3,7 @@
  * x86. Intel SDM vol. 3A, 4.3, 4.4, 4.5 (tables 4-4 to 4-20: the entries and their reserved bits), 4.4.1 (the PDPTEs of
  * PAE are held in registers), 4.6 (rights), 4.8 (accessed and dirty), 4.9 (memory types; the PAT as it is after reset),
  * 4.10 (what is cached and invalidated); AMD APM vol. 2, 15.25 (nested paging: the CPU walks these tables as a user);
- * SEV: 15.34.
+ * SEV: 15.34; the shared bit of TDX: Intel TDX Module specification, "Guest Physical Address Space".
  */
 #include "mmu.h"
 
@@ -40,10 +40,18 @@ static bool has_nx(const struct mmu *mmu)
     return mmu->format->features & PT_FEATURE_NX;
 }
 
-/* What a guest of SEV sees: the C-bit stands in the address and is none of it. */
-static uint64_t c_bit(const struct mmu *mmu)
+/*
+ * What stands in addresses and is none of them: in a guest of SEV the C-bit, of pages and tables; in one of TDX the
+ * shared bit, of pages, for tables have to be private.
+ */
+static uint64_t page_bit(const struct mmu *mmu)
 {
     return mmu->format->leaf_bits;
+}
+
+static uint64_t table_bit(const struct mmu *mmu)
+{
+    return mmu->format->table_bits;
 }
 
 static const char *wrong_page(const struct mmu *mmu, uint64_t entry, uint64_t size, unsigned index)
@@ -67,8 +75,8 @@ static const char *wrong_page(const struct mmu *mmu, uint64_t entry, uint64_t si
         return "a PAE page with reserved bits set";
     if (is_nested(mmu) && !(entry & BIT(2)))
         return "a nested page that the guest, which is always a user, cannot use";
-    if ((entry & c_bit(mmu)) != c_bit(mmu))
-        return "a page that is not encrypted";
+    if ((entry & page_bit(mmu)) != page_bit(mmu))
+        return "a page that is not encrypted, or not shared";
     return NULL;
 }
 
@@ -76,7 +84,7 @@ static struct mmu_entry page(const struct mmu *mmu, uint64_t entry, uint64_t siz
 {
     unsigned index = (unsigned)(entry >> 3 & 3) | (unsigned)(entry >> pat_bit & 1) << 2;
     struct mmu_entry found = {
-        .kind = MMU_PAGE, .paddr = entry & BITS(51, 12) & ~(size - 1) & ~c_bit(mmu), .flags = PT_READ};
+        .kind = MMU_PAGE, .paddr = entry & BITS(51, 12) & ~(size - 1) & ~page_bit(mmu), .flags = PT_READ};
 
     found.flags |= entry & BIT(1) ? PT_WRITE : 0;
     found.flags |= entry & BIT(2) ? PT_USER : 0;
@@ -122,14 +130,14 @@ static struct mmu_entry decode(const struct mmu *mmu, uint64_t entry, unsigned l
     if (entry & BIT(7))
         return page(mmu, entry, size, 12);
     found.kind = MMU_TABLE;
-    found.paddr = entry & BITS(51, 12) & ~c_bit(mmu);
+    found.paddr = entry & BITS(51, 12) & ~table_bit(mmu);
     if (!(entry & BIT(1)) || !(entry & BIT(2)) || (entry & BIT(63)))
         found.wrong = "a table that takes rights from the pages below it";
     else if (is_pae(mmu) && (entry & BITS(62, 52)))
         found.wrong = "a PAE table with reserved bits set";
     else if (entry & (BIT(3) | BIT(4)))
         found.wrong = "a table that is not cached";
-    else if ((entry & c_bit(mmu)) != c_bit(mmu))
+    else if ((entry & table_bit(mmu)) != table_bit(mmu))
         found.wrong = "a table that is not encrypted";
     return found;
 }
@@ -143,8 +151,8 @@ static uint64_t record(const struct mmu *mmu, uint64_t entry, unsigned level, en
 }
 
 const struct mmu_arch mmu_x86 = {
-    .formats = {"pt_x86_64", "pt_x86_64_la57", "test_x86_64_no_nx", "test_x86_64_sev", "pt_npt_4level", "pt_npt_5level",
-                "pt_x86_pae", "pt_x86_32"},
+    .formats = {"pt_x86_64", "pt_x86_64_la57", "test_x86_64_no_nx", "test_x86_64_sev", "test_x86_64_tdx",
+                "pt_npt_4level", "pt_npt_5level", "pt_x86_pae", "pt_x86_32"},
     .decode = decode,
     .record = record,
     .latches_root = is_pae,

@@ -3,8 +3,9 @@
 #include "formats.h"
 #include "mmu.h"
 
-static const struct mmu_arch *const archs[] = {&mmu_x86,   &mmu_ept,        &mmu_aarch64, &mmu_aarch64_stage2,
-                                               &mmu_armv7, &mmu_armv7_lpae, &mmu_riscv,   &mmu_loongarch};
+static const struct mmu_arch *const archs[] = {&mmu_x86,      &mmu_ept,        &mmu_aarch64, &mmu_aarch64_stage2,
+                                               &mmu_armv7,    &mmu_armv7_lpae, &mmu_riscv,   &mmu_riscv_svvptc,
+                                               &mmu_loongarch};
 
 void mmu_init(struct mmu *mmu, const struct pt_format *format, const char *name, struct memory *memory)
 {
