@@ -66,8 +66,8 @@ static inline void engine_decode(const struct page_table *pt, unsigned level, si
         return;
     if (as_mmu) {
         out->malformed = encoding.malformed ? encoding.malformed(format, bits, level) : 0;
-        if (leaf && !level_has_pages(&tree, level))
-            out->malformed |= bits;
+        if (leaf && !out->malformed && !level_has_pages(&tree, level))
+            out->malformed = bits;
         if (encoding.as_seen)
             bits = encoding.as_seen(format, bits, above, level);
     }

@@ -12,23 +12,10 @@
 
 #if PT_HAS_FAMILY(EPT)
 
+#define PT_FAMILY_MMU pt_mmu_ept
 #include "../engine/engine.h"
 
-#define EPT_R (UINT64_C(1) << 0)
-#define EPT_W (UINT64_C(1) << 1)
-#define EPT_X (UINT64_C(1) << 2) /* execute; with mode-based control in supervisor mode */
-#define EPT_TYPE_SHIFT 3         /* bits 5:3: the memory type; bit 6: ignore the guest's PAT */
-#define EPT_TYPE (UINT64_C(0xf) << EPT_TYPE_SHIFT)
-#define EPT_LEAF (UINT64_C(1) << 7) /* above the last level */
-#define EPT_A (UINT64_C(1) << 8)    /* accessed, and ... */
-#define EPT_D (UINT64_C(1) << 9)    /* ... dirty; set by the CPU if EPTP bit 6 is set, ignored otherwise */
-#define EPT_XU (UINT64_C(1) << 10)  /* execute in user mode; ignored without mode-based control */
-#define EPT_ADDRESS UINT64_C(0x000ffffffffff000)
-#define EPT_SUPPRESS_VE (UINT64_C(1) << 63)
-
-/* Bits 11, 56:52, 59 and 62 of a leaf are ignored; without rights all but 63 are. Bit 11 is ours. */
-#define EPT_NO_ACCESS (UINT64_C(1) << 11) /* no rights, and yet a mapping */
-#define EPT_SOFTWARE UINT64_C(0x49f0000000000000)
+#include "ept_bits.h"
 
 PT_INLINE bool ept_has(const struct pt_format *format, uint32_t feature)
 {
@@ -182,6 +169,43 @@ PT_INLINE pt_paddr ept_paddr_mask(const struct pt_format *format)
     return EPT_ADDRESS;
 }
 
+/*
+ * What others may have built: all levels must allow what is done (28.3.2), and a leaf to which nothing is left holds its
+ * address inverted.
+ */
+static pt_entry ept_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
+{
+    bool leaf = level + 1u == format->levels || (entry & EPT_LEAF);
+
+    if (level == 0)
+        return entry;
+    entry &= above | ~ept_rights(format);
+    return leaf && !(entry & ept_rights(format)) ? entry ^ EPT_ADDRESS : entry;
+}
+
+/* EPT misconfigurations (28.3.3.1), and the reserved bits of the tables in 28.3.2. */
+static pt_entry ept_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    const pt_entry execute = entry & ept_rights(format) & (EPT_X | EPT_XU);
+    unsigned shift = 12 + 9 * (format->levels - 1u - level);
+    bool last_level = level + 1u == format->levels, huge = !last_level && (entry & EPT_LEAF);
+    uint64_t above_pa = ~((UINT64_C(1) << format->pa_bits) - 1);
+    pt_entry reserved = EPT_ADDRESS & above_pa & ~(last_level || huge ? format->leaf_bits : format->table_bits);
+    pt_entry malformed = 0;
+
+    if (!(entry & EPT_R))
+        malformed |= (entry & EPT_W) | (ept_has(format, PT_FEATURE_EXECUTE_ONLY) ? 0 : execute);
+    if (huge && !(format->page_sizes & UINT64_C(1) << shift))
+        reserved |= EPT_LEAF;
+    else if (huge)
+        reserved |= EPT_ADDRESS & ((UINT64_C(1) << shift) - 1);
+    if (!last_level && !huge)
+        reserved |= EPT_TYPE;
+    else if (!ept_type_exists((unsigned)((entry & EPT_TYPE) >> EPT_TYPE_SHIFT)))
+        malformed |= EPT_TYPE & ~EPT_IGNORE_PAT;
+    return malformed | (entry & reserved);
+}
+
 /* To invalidate is the hypervisor's: INVEPT of every EPTP that the table is used with. See <pagetable/hw/x86_64.h>. */
 static const struct encoding encoding = {
     .entry_size = 8,
@@ -202,6 +226,8 @@ static const struct encoding encoding = {
     .keep_recorded = ept_keep_recorded,
     .clear_recorded = ept_clear_recorded,
     .hardware_writes = ept_hardware_writes,
+    .as_seen = ept_as_seen,
+    .malformed = ept_malformed,
 };
 
 /* WB, UC, WC. */

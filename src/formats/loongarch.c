@@ -11,7 +11,10 @@
 
 #if PT_HAS_FAMILY(LOONGARCH)
 
+#define PT_FAMILY_MMU pt_mmu_loongarch
 #include "../engine/engine.h"
+
+#include "loongarch_bits.h"
 
 #if defined(__loongarch64)
 #include <pagetable/hw.h>
@@ -19,20 +22,6 @@
 #else
 #define LOONGARCH_INVALIDATE NULL
 #endif
-
-#define LOONGARCH_V (UINT64_C(1) << 0)   /* valid */
-#define LOONGARCH_D (UINT64_C(1) << 1)   /* dirty: may be written */
-#define LOONGARCH_PLV (UINT64_C(3) << 2) /* lowest privilege that may access: 3 = user */
-#define LOONGARCH_MAT_SHIFT 4            /* memory access type, bits 5:4 */
-#define LOONGARCH_MAT (UINT64_C(3) << 4)
-#define LOONGARCH_G (UINT64_C(1) << 6)                 /* global, in the last level */
-#define LOONGARCH_H (UINT64_C(1) << 6)                 /* huge, above it: a leaf */
-#define LOONGARCH_P (UINT64_C(1) << 7)                 /* present; software's */
-#define LOONGARCH_W (UINT64_C(1) << 8)                 /* writable; software's */
-#define LOONGARCH_HUGE_G (UINT64_C(1) << 12)           /* global, above the last level */
-#define LOONGARCH_NR (UINT64_C(1) << 61)               /* not readable */
-#define LOONGARCH_NX (UINT64_C(1) << 62)               /* not executable */
-#define LOONGARCH_ADDRESS UINT64_C(0x0000fffffffff000) /* bits PALEN-1:12, PALEN being at most 48 */
 
 /*
  * A table is one base page. The page walk of the CPU knows the root as Dir3, and two levels between it and the last
@@ -168,6 +157,17 @@ PT_INLINE pt_paddr loongarch_paddr_mask(const struct pt_format *format)
     return LOONGARCH_ADDRESS;
 }
 
+/*
+ * Of a leaf the CPU looks away from all that means nothing to it. A table is as large as it is aligned: LDDIR and LDPTE
+ * put an index where the lower bits of its address would be.
+ */
+static pt_entry loongarch_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    if (level + 1u == format->levels || (entry & LOONGARCH_H))
+        return 0;
+    return entry & ((UINT64_C(1) << format->page_shift) - 1);
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .paddr_mask = loongarch_paddr_mask,
@@ -184,6 +184,7 @@ static const struct encoding encoding = {
     .reshaped_attributes = loongarch_reshaped_attributes,
     .keep_recorded = loongarch_keep_recorded,
     .clear_recorded = loongarch_clear_recorded,
+    .malformed = loongarch_malformed,
     .retired_mark = LOONGARCH_H, /* with V = 0 a huge page that is not valid, */
     .retired_shift = 1,          /* and not global */
     .invalidate = LOONGARCH_INVALIDATE,

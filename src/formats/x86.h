@@ -14,21 +14,7 @@
 #ifndef PT_FORMATS_X86_H
 #define PT_FORMATS_X86_H
 
-#define X86_P (UINT64_C(1) << 0)         /* present */
-#define X86_RW (UINT64_C(1) << 1)        /* writable */
-#define X86_US (UINT64_C(1) << 2)        /* user; every access through nested tables is one (APM 15.25.5) */
-#define X86_PWT (UINT64_C(1) << 3)       /* bit 0 of the PAT index */
-#define X86_PCD (UINT64_C(1) << 4)       /* bit 1 of the PAT index */
-#define X86_A (UINT64_C(1) << 5)         /* accessed; set by the CPU */
-#define X86_D (UINT64_C(1) << 6)         /* dirty; set by the CPU in leaves */
-#define X86_PS (UINT64_C(1) << 7)        /* page size: a leaf above the last level */
-#define X86_PAT_SMALL (UINT64_C(1) << 7) /* bit 2 of the PAT index, in the last level */
-#define X86_G (UINT64_C(1) << 8)         /* global (CR4.PGE) */
-#define X86_PAT_HUGE (UINT64_C(1) << 12) /* bit 2 of the PAT index, above the last level */
-
-/* Bits 11:9 are free for software in all of them; bit 10 is the user's. P = 0 makes all others ours, too. */
-#define X86_NO_ACCESS (UINT64_C(1) << 9)    /* P = 0, and yet a mapping */
-#define X86_SAVED_DIRTY (UINT64_C(1) << 11) /* dirty, while not writable */
+#include "x86_bits.h"
 
 /* A program without privilege runs on no table of its own: no TLB holds anything of it. */
 #if defined(__x86_64__) || defined(__i386__)
@@ -195,6 +181,27 @@ PT_INLINE bool x86_hardware_writes(const struct pt_format *format, pt_entry leaf
 {
     (void)format;
     return (leaf & X86_P) && (!(leaf & X86_A) || (leaf & (X86_RW | X86_D)) == X86_RW);
+}
+
+/*
+ * What others may have built: all levels must allow what is done (4.6.1), but for the root's entries of PAE, which have
+ * no rights. Bit 11 is nothing to the MMU. Nested, every access is the user's: a leaf that is not is none, and then
+ * holds its address inverted.
+ */
+static pt_entry x86_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
+{
+    bool last_level = level + 1u == format->levels;
+
+    if (level > 0)
+        entry = (entry & (above | ~(X86_RW | X86_US))) | (above & X86_XD);
+    else if (format->levels == 3)
+        entry |= X86_RW | X86_US;
+    if (!last_level && !(entry & X86_PS))
+        return entry;
+    entry &= ~X86_SAVED_DIRTY;
+    if (x86_is_second_stage(format) && !(entry & X86_US))
+        entry = (entry & ~(X86_P | X86_RW)) ^ x86_address_bits(last_level);
+    return entry;
 }
 
 #endif

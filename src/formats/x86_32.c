@@ -7,6 +7,7 @@
 
 #if PT_HAS_FAMILY(X86_32)
 
+#define PT_FAMILY_MMU pt_mmu_x86
 #include "../engine/engine.h"
 
 #define X86_XD 0
@@ -62,6 +63,22 @@ PT_INLINE pt_entry x86_table(const struct pt_format *format, pt_paddr paddr, boo
     return paddr | X86_P | X86_RW | X86_US;
 }
 
+/*
+ * Only a page of 4 MiB reserves bits: 21, and of its address what the CPU has not (table 4-4). A format without such
+ * pages is taken for that of somebody who does not want them: without CR4.PSE the CPU would look away from PS.
+ */
+static pt_entry x86_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    unsigned pa_bits = format->features & PT_FEATURE_PSE36 ? format->pa_bits : 32;
+    pt_entry exists = (UINT64_C(1) << (pa_bits - X86_HIGH_SHIFT)) - 1;
+
+    if (level + 1u == format->levels || !(entry & X86_PS))
+        return 0;
+    if (!(format->page_sizes & PT_4M))
+        return X86_PS;
+    return entry & (UINT64_C(1) << 21 | (X86_HUGE_ADDRESS_HIGH & ~exists));
+}
+
 static const struct encoding encoding = {
     .entry_size = 4,
     .page_shift = 12,
@@ -82,6 +99,8 @@ static const struct encoding encoding = {
     .keep_recorded = x86_keep_recorded,
     .clear_recorded = x86_clear_recorded,
     .hardware_writes = x86_hardware_writes,
+    .as_seen = x86_as_seen,
+    .malformed = x86_malformed,
     .invalidate = X86_INVALIDATE,
 };
 

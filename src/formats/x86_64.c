@@ -8,11 +8,13 @@
 
 #if PT_HAS_FAMILY(X86_64)
 
+#define PT_FAMILY_MMU pt_mmu_x86
 #include "../engine/engine.h"
 
-#define X86_XD (UINT64_C(1) << 63)                     /* execute-disable (EFER.NXE) */
-#define X86_SMALL_ADDRESS UINT64_C(0x000ffffffffff000) /* bits 51:12; 4.5.4: MAXPHYADDR is at most 52 */
-#define X86_HUGE_ADDRESS UINT64_C(0x000fffffffffe000)  /* bit 12 is PAT's */
+#include "x86_bits.h"
+#define X86_XD X86_XD_64
+#define X86_SMALL_ADDRESS X86_ADDRESS_64
+#define X86_HUGE_ADDRESS (X86_ADDRESS_64 & ~X86_PAT_HUGE)
 
 /* Bit 10; 58:52 and, without protection keys, 62:59 of a leaf. PAE reserves all but bit 10 (table 4-11). */
 #define X86_SOFTWARE UINT64_C(0x7ff0000000000400)
@@ -102,6 +104,27 @@ static unsigned x86_root_pa_bits(const struct pt_format *format)
     return X86_IS_PAE(format) ? 32 : format->pa_bits;
 }
 
+/* Reserved bits: tables 4-8 to 4-11, and 4-15 to 4-20; APM vol. 2, 5.2.1 and 5.3.3. PS of 4 KiB pages is PAT's. */
+static pt_entry x86_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    bool last_level = level + 1u == format->levels, huge = !last_level && (entry & X86_PS);
+    uint64_t above_pa = ~((UINT64_C(1) << format->pa_bits) - 1);
+    pt_entry reserved = X86_ADDRESS_64 & above_pa & ~(last_level || huge ? format->leaf_bits : format->table_bits);
+
+    if (!(format->features & PT_FEATURE_NX))
+        reserved |= X86_XD;
+    if (X86_IS_PAE(format)) {
+        reserved |= UINT64_C(0x7ff0000000000000);
+        if (level == 0)
+            return entry & (reserved | X86_XD | X86_RW | X86_US | X86_D | X86_PS | X86_G | X86_A);
+    }
+    if (huge && !(format->page_sizes & UINT64_C(1) << (12 + 9 * (format->levels - 1u - level))))
+        reserved |= X86_PS;
+    else if (huge)
+        reserved |= X86_HUGE_ADDRESS & ((UINT64_C(1) << (12 + 9 * (format->levels - 1u - level))) - 1);
+    return entry & reserved;
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .page_shift = 12,
@@ -122,6 +145,8 @@ static const struct encoding encoding = {
     .keep_recorded = x86_keep_recorded,
     .clear_recorded = x86_clear_recorded,
     .hardware_writes = x86_hardware_writes,
+    .as_seen = x86_as_seen,
+    .malformed = x86_malformed,
     .root_is_latched = x86_root_is_latched,
     .invalidate = X86_INVALIDATE,
 };

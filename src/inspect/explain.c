@@ -49,7 +49,7 @@ static void translate(const struct page_table *pt, struct pt_explanation *e)
             pt_deny(e, PT_REASON_MALFORMED, level, entry.malformed);
             return;
         }
-        left &= step->is_leaf ? entry.flags : mmu && mmu->leaves ? mmu->leaves(pt, step->bits) : left;
+        left &= step->is_leaf ? entry.flags : mmu && mmu->leaves ? mmu->leaves(pt, entry.seen) : left;
         step->allows = left;
         if (step->is_leaf) {
             e->is_translated = true;

@@ -11,7 +11,7 @@ struct pt_mmu {
     const struct pt_field *fields;
     const char *exception, *code; /* what an explanation's members are called; no code: NULL */
 
-    /* The rights that an entry leaves to what lies below the table it leads to; NULL: all. */
+    /* The rights that an entry, as it is seen, leaves to what lies below the table it leads to; NULL: all. */
     pt_flags (*leaves)(const struct page_table *pt, uint64_t bits);
 
     /*
@@ -27,17 +27,17 @@ struct pt_mmu {
     const char *(*exception_name)(const struct pt_explanation *e);
 };
 
-extern const struct pt_mmu pt_mmu_riscv;
+extern const struct pt_mmu pt_mmu_x86, pt_mmu_ept, pt_mmu_riscv, pt_mmu_loongarch;
 
 /* With PT_ONLY_FORMAT, by the number of its family. */
-#define PT_MMU_OF_1 PT_NO_MMU
+#define PT_MMU_OF_1 pt_mmu_x86
 #define PT_MMU_OF_2 PT_NO_MMU
 #define PT_MMU_OF_3 pt_mmu_riscv
-#define PT_MMU_OF_4 PT_NO_MMU
+#define PT_MMU_OF_4 pt_mmu_loongarch
 #define PT_MMU_OF_5 PT_NO_MMU
 #define PT_MMU_OF_6 pt_mmu_riscv
-#define PT_MMU_OF_7 PT_NO_MMU
-#define PT_MMU_OF_8 PT_NO_MMU
+#define PT_MMU_OF_7 pt_mmu_x86
+#define PT_MMU_OF_8 pt_mmu_ept
 #define PT_MMU_OF_9 PT_NO_MMU
 #define PT_MMU_OF_10 PT_NO_MMU
 #define PT_NO_MMU (*(const struct pt_mmu *)0)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "view.h"
 
+/* uint64_t is aligned to 4 on 32-bit x86. */
+typedef uint64_t entry_8 __attribute__((aligned(8)));
+
 bool pt_view_read(const struct page_table *pt, struct view_table *table, size_t index, uint64_t *bits)
 {
     unsigned size = pt->measures.entry_size;
@@ -27,10 +30,10 @@ bool pt_view_read(const struct page_table *pt, struct view_table *table, size_t 
         *bits = __atomic_load_n((const uint32_t *)(uintptr_t)entry, __ATOMIC_ACQUIRE);
 #if defined(__LP64__) || __GCC_ATOMIC_LLONG_LOCK_FREE == 2
     else
-        *bits = __atomic_load_n((const uint64_t *)(uintptr_t)entry, __ATOMIC_ACQUIRE);
+        *bits = __atomic_load_n((const entry_8 *)(uintptr_t)entry, __ATOMIC_ACQUIRE);
 #else
     else
-        *bits = *(const volatile uint64_t *)(uintptr_t)entry;
+        *bits = *(const volatile entry_8 *)(uintptr_t)entry;
 #endif
     return true;
 }
