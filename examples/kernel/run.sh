@@ -170,8 +170,8 @@ judge()
     fi
 }
 
-columns=(detect linear page region holes flush reshape records asid random destroy)
-row='%-22s %-28s'"$(printf ' %%%ds' 6 6 4 6 5 5 7 7 4 6 7)"' %7s  %s\n'
+columns=(detect linear page region holes flush reshape records asid random explain destroy)
+row='%-22s %-28s'"$(printf ' %%%ds' 6 6 4 6 5 5 7 7 4 6 7 7)"' %7s  %s\n'
 
 # What a kernel's lines in brackets say of each check: "[page]" where it begins, "[page: pass]" where it ends.
 each_check()

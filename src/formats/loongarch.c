@@ -158,13 +158,16 @@ PT_INLINE pt_paddr loongarch_paddr_mask(const struct pt_format *format)
 }
 
 /*
- * Of a leaf the CPU looks away from all that means nothing to it. A table is as large as it is aligned: LDDIR and LDPTE
- * put an index where the lower bits of its address would be.
+ * Pages and tables are as large as they are aligned: LDDIR and LDPTE put an index, and the address of a huge page's other
+ * half, where the lower bits would be. The CPU looks away from what else means nothing to it.
  */
 static pt_entry loongarch_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
 {
-    if (level + 1u == format->levels || (entry & LOONGARCH_H))
-        return 0;
+    unsigned above_last = format->levels - 1u - level;
+
+    if (above_last == 0 || (entry & LOONGARCH_H))
+        return entry & LOONGARCH_ADDRESS & ~(above_last == 0 ? 0 : LOONGARCH_HUGE_G) &
+               ((UINT64_C(1) << (format->page_shift + above_last * format->index_bits)) - 1);
     return entry & ((UINT64_C(1) << format->page_shift) - 1);
 }
 

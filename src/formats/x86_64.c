@@ -104,7 +104,10 @@ static unsigned x86_root_pa_bits(const struct pt_format *format)
     return X86_IS_PAE(format) ? 32 : format->pa_bits;
 }
 
-/* Reserved bits: tables 4-8 to 4-11, and 4-15 to 4-20; APM vol. 2, 5.2.1 and 5.3.3. PS of 4 KiB pages is PAT's. */
+/*
+ * Reserved bits: tables 4-8 to 4-11, and 4-15 to 4-20; APM vol. 2, 5.2.1 and 5.3.3. That of A in the root of PAE is not
+ * among them: emulators set it.
+ */
 static pt_entry x86_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
 {
     bool last_level = level + 1u == format->levels, huge = !last_level && (entry & X86_PS);
@@ -116,7 +119,7 @@ static pt_entry x86_malformed(const struct pt_format *format, pt_entry entry, un
     if (X86_IS_PAE(format)) {
         reserved |= UINT64_C(0x7ff0000000000000);
         if (level == 0)
-            return entry & (reserved | X86_XD | X86_RW | X86_US | X86_D | X86_PS | X86_G | X86_A);
+            return entry & (reserved | X86_XD | X86_RW | X86_US | X86_D | X86_PS | X86_G);
     }
     if (huge && !(format->page_sizes & UINT64_C(1) << (12 + 9 * (format->levels - 1u - level))))
         reserved |= X86_PS;

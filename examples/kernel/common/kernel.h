@@ -157,6 +157,9 @@ void check_records(struct kernel *kernel);
 /* check_asid.c */
 void check_asid(struct kernel *kernel);
 
+/* check_explain.c */
+void check_explain(struct kernel *kernel);
+
 /* check_random.c: so many pages, of these sizes, OR-ed */
 void check_random(struct kernel *kernel, size_t pages, uint64_t sizes);
 

@@ -11,7 +11,7 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#include <pagetable/pagetable.h>
+#include <pagetable/inspect.h>
 
 struct kernel;
 
@@ -103,6 +103,31 @@ extern const bool machine_remap_invalidates;
 bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr);
 extern const bool machine_translate_reads;
 
+/* What the CPU reports of an access, in the terms of struct pt_explanation. */
+struct machine_fault {
+    bool faulted;
+    uint32_t exception;
+    uint64_t code;
+};
+
+/* How the check "explain" makes accesses, and finds out what has come of them. */
+struct machine_explain {
+    uint32_t cpu;  /* PT_CPU_..., OR-ed: what of its state the CPU has, and can be switched */
+    bool has_user; /* there is a way to make the user's accesses */
+
+    /* machine_format with no more than this CPU has: reserved bits are reserved. NULL: it is so already. */
+    const struct pt_format *(*format)(void);
+
+    /* As machine_access, by the user if that is said; the CPU is in the state `cpu` for that long. */
+    struct machine_fault (*access)(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu, uint64_t *value);
+
+    /*
+     * Where the emulator does not do as the manual says, and the explanation, change the latter; false: it is not to be
+     * tried at all. NULL: it does.
+     */
+    bool (*emulated)(struct pt_explanation *e);
+};
+
 /* What not every machine has: NULL, or 0, where it has not. */
 struct machine_options {
     /* Checks that the library's helper, which asks the CPU what it has, finds what this one is known to have. */
@@ -113,6 +138,8 @@ struct machine_options {
 
     /* Looks at what else the flushes of this machine have to reach. */
     void (*check_flush)(struct kernel *kernel);
+
+    const struct machine_explain *explain;
 
     /* Whether the hardware's walk lets the kernel write at vaddr, without writing. */
     bool (*translate_write)(pt_vaddr vaddr);

@@ -76,7 +76,7 @@ static const struct {
 } checks[] = {
     {"detect", check_detect}, {"linear", check_linear_map},   {"page", check_pages},      {"region", check_region},
     {"holes", check_holes},   {"flush", check_flush},         {"reshape", check_reshape}, {"records", check_records},
-    {"asid", check_asid},     {"random", check_random_pages}, {"destroy", check_destroy},
+    {"asid", check_asid},     {"random", check_random_pages}, {"explain", check_explain}, {"destroy", check_destroy},
 };
 
 /* The lines in brackets are for run.sh: a check that is begun and not ended has failed. */

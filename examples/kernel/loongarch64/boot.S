@@ -50,6 +50,9 @@ trap:
     csrrd       $t8, PT_LOONGARCH_CSR_BADV
     la.pcrel    $t7, trap_vaddr
     st.d        $t8, $t7, 0
+    csrrd       $t8, PT_LOONGARCH_CSR_ESTAT
+    la.pcrel    $t7, trap_status
+    st.d        $t8, $t7, 0
     ori         $t7, $zero, 1
     ertn
 1:  b           trap_unexpected

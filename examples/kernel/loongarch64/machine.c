@@ -118,7 +118,8 @@ static void check_detect(void)
           format.page_sizes);
 }
 
-const struct machine_options machine_options = {.check_detect = check_detect};
+static const struct machine_explain explain;
+const struct machine_options machine_options = {.check_detect = check_detect, .explain = &explain};
 
 void machine_set_up_mmu(void); /* called by boot.S */
 
@@ -218,8 +219,8 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
 
-/* Shared with boot.S: where a fault goes on, 0 when none is expected; and the address it was at. */
-uint64_t trap_resume;
+/* Shared with boot.S: where a fault goes on, 0 when none is expected; the address it was at, and ESTAT. */
+uint64_t trap_resume, trap_status;
 pt_vaddr trap_vaddr;
 _Noreturn void trap_unexpected(void);
 
@@ -272,3 +273,36 @@ void machine_sync_instructions(void)
                      :
                      : "memory");
 }
+
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+#define PNR 5u
+
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    struct access_result result = machine_access(access, vaddr, value);
+
+    (void)user;
+    (void)cpu;
+    return (struct machine_fault){result.faulted, trap_status >> 16 & 0x3f, trap_status >> 22 & 0x1ff};
+}
+
+/*
+ * What becomes of a directory entry that is not aligned, or huge where it cannot be, is the refill handler's affair. QEMU 10.0 does not come back from
+ * a fetch that is not allowed, and asks for NR before it does for PLV (vol. 1, 5.4.3).
+ */
+static bool emulated(struct pt_explanation *e)
+{
+    uint64_t leaf = e->steps == 0 ? 0 : e->step[e->steps - 1].bits;
+    unsigned above_last = machine_format->levels - e->steps;
+    uint64_t size = UINT64_C(1) << (machine_format->page_shift + above_last * machine_format->index_bits);
+
+    if (above_last > 0 && (leaf & PT_LOONGARCH_ENTRY_H) != 0 && (machine_format->page_sizes & size) == 0)
+        return false;
+    if (e->reason == PT_REASON_PRIVILEGE && (e->access & PT_READ) && (leaf >> PT_LOONGARCH_ENTRY_NR_SHIFT & 1) != 0)
+        e->exception = PNR;
+    return e->reason != PT_REASON_MALFORMED && !((e->access & PT_EXECUTE) && e->reason != PT_REASON_NONE);
+}
+
+static const struct machine_explain explain = {.access = explained_access, .emulated = emulated};

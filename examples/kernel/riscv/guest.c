@@ -90,6 +90,7 @@ uintptr_t paging_address(pt_vaddr vaddr)
 }
 
 #define CAUSE_FETCH_PAGE_FAULT 12
+#define CAUSE_FETCH_GUEST_PAGE_FAULT 20
 #define CAUSE_LOAD_GUEST_PAGE_FAULT 21
 #define CAUSE_STORE_GUEST_PAGE_FAULT 23
 
@@ -102,6 +103,14 @@ bool paging_fault(uintptr_t cause, pt_vaddr *vaddr)
         return cause == CAUSE_LOAD_GUEST_PAGE_FAULT || cause == CAUSE_STORE_GUEST_PAGE_FAULT;
     *vaddr = guest_physical; /* QEMU 10.0 calls what HLVX causes a fault of a fetch, and does not set htval */
     return true;
+}
+
+/* HLVX is a load that needs the right to execute: no fetch, which has a cause of its own. */
+uint32_t paging_cause(enum access access, uint32_t cause)
+{
+    return access == ACCESS_EXECUTE && (cause == CAUSE_LOAD_GUEST_PAGE_FAULT || cause == CAUSE_FETCH_PAGE_FAULT)
+               ? CAUSE_FETCH_GUEST_PAGE_FAULT
+               : cause;
 }
 
 /* ---- The guest's own tables ---------------------------------------------------------------------- */

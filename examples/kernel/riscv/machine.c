@@ -62,6 +62,8 @@ _Noreturn void machine_exit(bool passed)
         __asm__ volatile("wfi");
 }
 
+static const struct machine_explain explain;
+
 #if __riscv_xlen == 64
 static const struct pt_format *widest; /* while nothing is translated */
 
@@ -73,10 +75,11 @@ static void check_detect(void)
     if (!kernel_is_hypervisor())
         check(pt_riscv_detect(NULL) == &MACHINE_FORMAT, "... and now the one in use");
 }
-const struct machine_options machine_options = {.check_detect = check_detect, .check_flush = paging_check_flush};
+const struct machine_options machine_options = {
+    .check_detect = check_detect, .check_flush = paging_check_flush, .explain = &explain};
 #else
-const struct machine_options machine_options = {.far_memory = UINT64_C(0x100000000) + 3 * PT_4K,
-                                                .check_flush = paging_check_flush};
+const struct machine_options machine_options = {
+    .far_memory = UINT64_C(0x100000000) + 3 * PT_4K, .check_flush = paging_check_flush, .explain = &explain};
 #endif
 
 /* boot.S, before kernel_main */
@@ -119,6 +122,7 @@ void machine_trap(void); /* what boot.S calls */
 
 uintptr_t probe_resume; /* set by the probes in boot.S */
 pt_vaddr probe_fault;
+static uint32_t probe_cause;
 
 void machine_trap(void)
 {
@@ -126,6 +130,7 @@ void machine_trap(void)
 
     if (probe_resume == 0 || !paging_fault(cause, &probe_fault))
         kernel_panic("trap", cause, READ_CSR("sepc"), READ_CSR("stval"));
+    probe_cause = (uint32_t)cause;
     WRITE_CSR("sepc", probe_resume);
 }
 
@@ -157,3 +162,31 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     __asm__ volatile("csrc sstatus, %0" : : "r"(PT_RISCV_SSTATUS_SUM) : "memory");
     return !faulted;
 }
+
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+#define SSTATUS_MXR (UINT32_C(1) << 19)
+
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    uintptr_t state = (cpu & PT_CPU_SUM ? PT_RISCV_SSTATUS_SUM : 0) | (cpu & PT_CPU_MXR ? SSTATUS_MXR : 0);
+    struct access_result result;
+
+    (void)user;
+    __asm__ volatile("csrs sstatus, %0" : : "r"(state) : "memory");
+    result = machine_access(access, vaddr, value);
+    __asm__ volatile("csrc sstatus, %0" : : "r"(state) : "memory");
+    return (struct machine_fault){result.faulted, paging_cause(access, probe_cause), 0};
+}
+
+/* QEMU 10.0 takes PBMT = 3, which is reserved ("Svpbmt"), for a memory type. */
+static bool emulated(struct pt_explanation *e)
+{
+    const uint64_t reserved = UINT64_C(3) << 61;
+
+    return !(format.features & PT_FEATURE_SVPBMT) || e->reason != PT_REASON_MALFORMED ||
+           (e->bits & reserved) != reserved;
+}
+
+static const struct machine_explain explain = {.cpu = PAGING_STATE, .access = explained_access, .emulated = emulated};

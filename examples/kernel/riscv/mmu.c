@@ -40,6 +40,12 @@ bool paging_fault(uintptr_t cause, pt_vaddr *vaddr)
     return cause == CAUSE_FETCH_PAGE_FAULT || cause == CAUSE_LOAD_PAGE_FAULT || cause == CAUSE_STORE_PAGE_FAULT;
 }
 
+uint32_t paging_cause(enum access access, uint32_t cause)
+{
+    (void)access;
+    return cause;
+}
+
 void paging_check_flush(struct kernel *kernel)
 {
     (void)kernel; /* nothing else */

@@ -24,6 +24,16 @@ uintptr_t paging_address(pt_vaddr vaddr);
 /* What the CPU, whose trap has this cause, says that the table did not translate. False: it is no such trap. */
 bool paging_fault(uintptr_t cause, pt_vaddr *vaddr);
 
+/* What the cause of a fault at this access should have been. */
+uint32_t paging_cause(enum access access, uint32_t cause);
+
+/* What of sstatus decides about an access. */
+#ifdef MACHINE_GUEST
+#define PAGING_STATE PT_CPU_MXR
+#else
+#define PAGING_STATE (PT_CPU_SUM | PT_CPU_MXR)
+#endif
+
 /* machine_options.check_flush */
 void paging_check_flush(struct kernel *kernel);
 

@@ -59,6 +59,8 @@ trap_page_fault:
     je trap_other
     movl %cr2, %eax
     movl %eax, probe_fault
+    movl (%esp), %eax
+    movl %eax, probe_error
     movl probe_resume, %eax
     movl %eax, 4(%esp)
     movl $1, %eax

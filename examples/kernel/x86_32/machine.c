@@ -5,6 +5,7 @@
  */
 #include <pagetable/hw.h>
 
+#include "../x86_64/explain.h"
 #include "check.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -25,14 +26,15 @@ const bool machine_has_asids = false; /* PCIDs are for 64 bits */
 const bool machine_tracks_access = true;
 
 static void check_detect(void);
+static const struct machine_explain explain;
+#define OPTIONS .check_detect = check_detect, .explain = &explain
 #if defined(MACHINE_PAE)
-const struct machine_options machine_options = {.check_detect = check_detect,
-                                                .far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
+const struct machine_options machine_options = {OPTIONS, .far_memory = UINT64_C(0x100000000) + 3 * PT_4K};
 #elif defined(MACHINE_PSE36)
 void check_pse36(struct kernel *kernel); /* pse36.c */
-const struct machine_options machine_options = {.check_detect = check_detect, .check_far = check_pse36};
+const struct machine_options machine_options = {OPTIONS, .check_far = check_pse36};
 #else
-const struct machine_options machine_options = {.check_detect = check_detect};
+const struct machine_options machine_options = {OPTIONS};
 #endif
 
 /* ---- The MMU ----------------------------------------------------------------------------------- */
@@ -89,7 +91,7 @@ int probe_execute(uint32_t vaddr);
 void machine_set_up(void);
 _Noreturn void trap_unexpected(uint32_t first, uint32_t second);
 
-uint32_t probe_resume, probe_stack, probe_fault; /* set by boot.S */
+uint32_t probe_resume, probe_stack, probe_fault, probe_error; /* set by boot.S */
 
 void machine_set_up(void)
 {
@@ -149,6 +151,35 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
     __asm__ volatile("clac" : : : "memory", "cc");
     return faulted == 0;
 }
+
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+static const struct pt_format *own_format(void)
+{
+    static struct pt_format own;
+
+    own = MACHINE_FORMAT.levels == 3 ? pt_x86_pae_detect() : pt_x86_32_detect();
+    return &own;
+}
+
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    struct access_result result;
+
+    (void)user;
+    x86_set_state(cpu);
+    result = machine_access(access, vaddr, value);
+    x86_set_state(X86_USUAL_STATE);
+    return (struct machine_fault){result.faulted, VECTOR_PAGE_FAULT, probe_error};
+}
+
+static const struct machine_explain explain = {
+    .cpu = X86_USUAL_STATE,
+    .format = own_format,
+    .access = explained_access,
+    .emulated = x86_emulated,
+};
 
 /* ---- What the CPU has ---------------------------------------------------------------------------- */
 

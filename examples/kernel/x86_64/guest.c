@@ -10,6 +10,7 @@
 #include <pagetable/hw/x86_64.h>
 
 #include "console.h"
+#include "explain.h"
 #include "kernel.h"
 #include "paging.h"
 
@@ -159,7 +160,8 @@ bool host_exit(void)
         grant();
         return !request.leave;
     case EXIT_NPF:
-        if (probe_resume == 0 || info != expected_fault())
+        probe_report = (struct machine_fault){true, EXIT_NPF, info};
+        if (probe_resume == 0 || (!probe_explains && info != expected_fault()))
             kernel_panic("nested page fault, not as the table says", info, get(VMCB_RIP), get(VMCB_EXITINFO2));
         probe_fault = get(VMCB_EXITINFO2);
         set(VMCB_RAX, 1);
@@ -272,4 +274,17 @@ static void flush_tlb(void *ctx, const struct pt_flush *flush)
     ask();
 }
 
-const struct machine_options machine_options = {.check_detect = check_detect, .flush_tlb = flush_tlb};
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+/* What the guest's own CR0.WP, SMEP and SMAP are means nothing to the nested tables. */
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    (void)user;
+    (void)cpu;
+    return probe_access(access, vaddr, value);
+}
+
+static const struct machine_explain explain = {.access = explained_access, .emulated = x86_emulated};
+const struct machine_options machine_options = {
+    .check_detect = check_detect, .flush_tlb = flush_tlb, .explain = &explain};

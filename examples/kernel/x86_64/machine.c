@@ -46,6 +46,8 @@ void machine_trap(struct trap_frame *frame);
 uint64_t probe_resume, probe_stack; /* set by the probes in boot.S */
 enum access probe_kind;
 pt_vaddr probe_fault;
+bool probe_explains;
+struct machine_fault probe_report;
 
 void machine_set_up(void)
 {
@@ -70,9 +72,10 @@ void machine_trap(struct trap_frame *frame)
     uint64_t cr2;
 
     __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-    if (frame->vector != VECTOR_PAGE_FAULT || probe_resume == 0)
+    if (probe_resume == 0 || (frame->vector != VECTOR_PAGE_FAULT && !probe_explains))
         kernel_panic("exception", frame->vector, frame->rip, cr2);
     probe_fault = cr2;
+    probe_report = (struct machine_fault){true, (uint32_t)frame->vector, frame->error};
     frame->rax = 1;
     frame->rip = probe_resume;
     frame->rsp = probe_stack;
@@ -91,6 +94,15 @@ struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t
     else
         faulted = probe_execute(address);
     return (struct access_result){faulted != 0, faulted != 0 ? probe_fault : 0};
+}
+
+struct machine_fault probe_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    probe_report = (struct machine_fault){.faulted = false};
+    probe_explains = true;
+    (void)machine_access(access, vaddr, value);
+    probe_explains = false;
+    return probe_report;
 }
 
 void machine_sync_instructions(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel translates its own addresses: CR3. */
 #include "console.h"
+#include "explain.h"
 #include "paging.h"
 
 #include <pagetable/hw/x86_64.h>
@@ -23,7 +24,35 @@ static void check_detect(void)
           own.page_sizes, own.pa_bits);
 }
 
-const struct machine_options machine_options = {.check_detect = check_detect};
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+static const struct pt_format *own_format(void)
+{
+    static struct pt_format format;
+
+    format = pt_x86_64_detect();
+    return &format;
+}
+
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    struct machine_fault fault;
+
+    (void)user;
+    x86_set_state(cpu);
+    fault = probe_access(access, vaddr, value);
+    x86_set_state(X86_USUAL_STATE);
+    return fault;
+}
+
+static const struct machine_explain explain = {
+    .cpu = X86_USUAL_STATE,
+    .format = own_format,
+    .access = explained_access,
+    .emulated = x86_emulated,
+};
+const struct machine_options machine_options = {.check_detect = check_detect, .explain = &explain};
 
 pt_vaddr paging_address(pt_vaddr vaddr)
 {

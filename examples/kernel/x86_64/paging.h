@@ -19,6 +19,13 @@ extern uint64_t probe_resume, probe_stack;
 extern enum access probe_kind;
 extern pt_vaddr probe_fault;
 
+/* Of an access that is explained: the fault is noted, whatever it is. */
+extern bool probe_explains;
+extern struct machine_fault probe_report;
+
+/* machine.c: machine_explain.access, but for the state of the CPU */
+struct machine_fault probe_access(enum access access, pt_vaddr vaddr, uint64_t *value);
+
 static inline void write_msr(uint32_t msr, uint64_t value)
 {
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
