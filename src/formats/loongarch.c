@@ -164,10 +164,12 @@ PT_INLINE pt_paddr loongarch_paddr_mask(const struct pt_format *format)
 static pt_entry loongarch_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
 {
     unsigned above_last = format->levels - 1u - level;
+    uint64_t size = UINT64_C(1) << (format->page_shift + above_last * format->index_bits);
 
-    if (above_last == 0 || (entry & LOONGARCH_H))
-        return entry & LOONGARCH_ADDRESS & ~(above_last == 0 ? 0 : LOONGARCH_HUGE_G) &
-               ((UINT64_C(1) << (format->page_shift + above_last * format->index_bits)) - 1);
+    if (above_last == 0)
+        return entry & LOONGARCH_ADDRESS & (size - 1);
+    if (entry & LOONGARCH_H)
+        return format->page_sizes & size ? entry & LOONGARCH_ADDRESS & ~LOONGARCH_HUGE_G & (size - 1) : LOONGARCH_H;
     return entry & ((UINT64_C(1) << format->page_shift) - 1);
 }
 
