@@ -170,8 +170,8 @@ PT_INLINE pt_paddr ept_paddr_mask(const struct pt_format *format)
 }
 
 /*
- * What others may have built: all levels must allow what is done (28.3.2), and a leaf to which nothing is left holds its
- * address inverted.
+ * What others may have built: all levels must allow what is done (28.3.2), and a leaf to which nothing is left holds
+ * its address inverted.
  */
 static pt_entry ept_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
 {

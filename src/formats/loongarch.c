@@ -158,8 +158,8 @@ PT_INLINE pt_paddr loongarch_paddr_mask(const struct pt_format *format)
 }
 
 /*
- * Pages and tables are as large as they are aligned: LDDIR and LDPTE put an index, and the address of a huge page's other
- * half, where the lower bits would be. The CPU looks away from what else means nothing to it.
+ * Pages and tables are as large as they are aligned: LDDIR and LDPTE put an index, and the address of a huge page's
+ * other half, where the lower bits would be. The CPU looks away from what else means nothing to it.
  */
 static pt_entry loongarch_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
 {

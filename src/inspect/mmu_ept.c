@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Intel EPT. Sections: Intel SDM vol. 3C 28.3.3 "EPT-Induced VM Exits", 27.2.1 (table 27-7: the exit qualification), appendix C
- * (exit reasons). An access is one at a linear address of the guest's, not at a table of its own.
+ * Intel EPT. Sections: Intel SDM vol. 3C 28.3.3 "EPT-Induced VM Exits", 27.2.1 (table 27-7: the exit qualification),
+ * appendix C (exit reasons). An access is one at a linear address of the guest's, not at a table of its own.
  */
 #include "mmu.h"
 

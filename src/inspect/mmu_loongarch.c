@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * LoongArch64. Sections: LoongArch Reference Manual, vol. 1, 5.4.3 "TLB-based virtual to physical translation" (in its
- * order: V, NX, PLV, NR, D), 6.2.1 (exception codes). The CPU asks for an entry by a TLB refill exception, whose handler
- * walks the tables: where it finds none it fills in an invalid one, V = 0. An access is made at PLV0 or, by the
- * user, at PLV3, without CSR.MISC.DWPL.
+ * order: V, NX, PLV, NR, D), 6.2.1 (exception codes). The CPU asks for an entry by a TLB refill exception, whose
+ * handler walks the tables (LDDIR, LDPTE): where there is none it fills in an invalid entry, V = 0. An access is made at
+ * PLV0 or, by the user, at PLV3, without CSR.MISC.DWPL.
  */
 #include "mmu.h"
 

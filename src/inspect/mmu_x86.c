@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86, both sizes of entries, and AMD's nested paging. Sections: Intel SDM vol. 3A 4.6 (rights), 4.7 (the error code), 6.15
- * (exceptions); AMD APM vol. 2, 15.25.5, 15.25.6 (nested page faults).
+ * x86, both sizes of entries, and AMD's nested paging. Sections: Intel SDM vol. 3A 4.6 (rights), 4.7 (the error code),
+ * 6.15 (exceptions); AMD APM vol. 2, 15.25.5, 15.25.6 (nested page faults).
  */
 #include "mmu.h"
 

@@ -118,6 +118,17 @@ static bool is_as_explained(const struct pt_explanation *e, const struct machine
     return (e->access & PT_EXECUTE) || value == e->mapping.paddr;
 }
 
+/* What the page is said to allow is no more and no less than what comes of an access: of data, fetches have more to them. */
+static bool rights_agree(const struct pt_explanation *e)
+{
+    bool loosened = e->access & PT_WRITE ? machine_options.explain->cpu & ~e->cpu & PT_CPU_WP : e->cpu & PT_CPU_MXR;
+    bool allowed = e->mapping.flags & e->access & (PT_READ | PT_WRITE);
+
+    if (!e->is_translated || (e->access & PT_EXECUTE) || loosened)
+        return true;
+    return allowed ? e->reason != PT_REASON_RIGHT : e->reason != PT_REASON_NONE;
+}
+
 static void show(const struct victim *victim, const struct pt_explanation *e, const struct machine_fault *fault,
                  uint64_t value)
 {
@@ -128,8 +139,8 @@ static void show(const struct victim *victim, const struct pt_explanation *e, co
     for (unsigned level = 0; level < e->steps; level++)
         store(victim, level, e->step[level].bits);
     pt_explain(&victim->view, e->vaddr, e->access, e->cpu, console_write_line, NULL);
-    print("  state of the CPU: PT_CPU_ %x; expected: %s, %x, code %jx\n", e->cpu, pt_reason_name(e->reason),
-          e->exception, e->code);
+    print("  with PT_CPU_... = %x; expected: %s, %x, code %jx\n", e->cpu, pt_reason_name(e->reason), e->exception,
+          e->code);
     print("  seen: %s, exception %x, code %jx, value %jx; entries now", fault->faulted ? "fault" : "none",
           fault->exception, fault->code, value);
     for (unsigned level = 0; level < victim->levels; level++)
@@ -158,7 +169,7 @@ static bool try_access(const struct victim *victim, struct random *random, struc
     pt_hw_publish();
     drop_tlb();
     fault = machine->access(access, user != 0, vaddr, cpu, &value);
-    if (!is_as_explained(&e, &fault, value)) {
+    if (!is_as_explained(&e, &fault, value) || !rights_agree(&e)) {
         show(victim, &e, &fault, value);
         check(false, "an access is as it was explained");
     }

@@ -289,8 +289,9 @@ static struct machine_fault explained_access(enum access access, bool user, pt_v
 }
 
 /*
- * What becomes of a directory entry that is not aligned, or huge where it cannot be, is the refill handler's affair. QEMU 10.0 does not come back from
- * a fetch that is not allowed, and asks for NR before it does for PLV (vol. 1, 5.4.3).
+ * What becomes of a directory entry that is not aligned, or huge where it cannot be, is the refill handler's affair.
+ * QEMU 10.0 does not come back from a fetch that is not allowed, and asks for NR before PLV, not after it (vol. 1,
+ * 5.4.3).
  */
 static bool emulated(struct pt_explanation *e)
 {
