@@ -84,18 +84,20 @@ static inline struct slot slot_of(const struct fixture *f, const struct pt_visit
     struct slot found = {NULL, format_entry_bytes(f->format)};
 
     for (size_t i = 0; i < f->memory->frames; i++) {
-        size_t count;
-        struct slot slot;
+        size_t count, step;
+        struct slot first;
 
         if (f->memory->frame[i].run == 0)
             continue;
-        slot = slot_after(slots_of_frame(f, i, &count), visit->index);
-
-        if (visit->index >= count || slot_get(slot) != visit->bits)
-            continue;
-        if (found.at)
-            fail_msg("two tables hold 0x%" PRIx64 " at index %u", visit->bits, visit->index);
-        found = slot;
+        first = slots_of_frame(f, i, &count);
+        step = visit->level > 0 && format_tables_in_frame(f->format) > 1 ? format_entries(f->format) : count;
+        for (size_t index = visit->index; index < count; index += step) {
+            if (slot_get(slot_after(first, index)) != visit->bits)
+                continue;
+            if (found.at)
+                fail_msg("two tables hold 0x%" PRIx64 " at index %u", visit->bits, visit->index);
+            found = slot_after(first, index);
+        }
     }
     if (!found.at)
         fail_msg("no table holds 0x%" PRIx64 " at index %u", visit->bits, visit->index);

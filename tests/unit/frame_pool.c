@@ -346,11 +346,18 @@ static void large_blocks_have_a_map_of_several_frames(void **state)
 
 /* ---- Tables in it ------------------------------------------------------------------------------------ */
 
+/* Room for a root, which is aligned to its size, and some 60 tables of the same alignment. */
+static size_t frames_for(const struct pt_format *format)
+{
+    size_t root = format_root_entries(format) * format_entry_bytes(format) / FRAME;
+
+    return 64 * format_table_frames(format) + 2 * root;
+}
+
 static void a_table_lives_in_it(const struct pt_format *format, pt_paddr base)
 {
-    struct block block = block_make(base, 64 * FRAME);
-    const uint64_t page = format_smallest(format);
-    const uint64_t leaf_table = format_entry_size(format, format->levels - 2u);
+    struct block block = block_make(base, frames_for(format) * FRAME);
+    const uint64_t page = format_smallest(format), leaf_table = format_leaf_table(format);
     struct pt_frame_pool pool;
     struct page_table table;
     struct pt_flush flush;
@@ -360,7 +367,7 @@ static void a_table_lives_in_it(const struct pt_format *format, pt_paddr base)
     pt_flush_init(&flush, &table);
     assert_true(pt_root(&table) >= base && pt_root(&table) < base + block.size);
     assert_ok(pt_map_region(&table, leaf_table - page, 0, leaf_table + 2 * page, PT_READ, 0, &flush));
-    assert_ok(pt_map(&table, 0 - page, 0, page, PT_READ, &flush));
+    assert_ok(pt_map(&table, format_last_page(format, page), 0, page, PT_READ, &flush));
     assert_mapped(&table, 2 * leaf_table, leaf_table + page, page, PT_READ);
     assert_ok(pt_unmap_region(&table, leaf_table - page, leaf_table + 2 * page, 0, &flush));
     pt_flush_ignore(&flush);
@@ -383,7 +390,7 @@ static void a_table_lives_in_it(const struct pt_format *format, pt_paddr base)
 
 static void tables_of_each_format_live_in_it(void **state)
 {
-    a_table_lives_in_it(*state, BASE);
+    a_table_lives_in_it(*state, format_memory_base(*state));
 }
 
 static void tables_of_each_format_live_in_it_at_zero(void **state)
@@ -395,8 +402,8 @@ static void a_pool_that_moves_takes_its_tables_along(void **state)
 {
     const struct pt_format *format = *state;
     const uint64_t page = format_smallest(format);
-    struct block old = block_make(BASE, 32 * FRAME);
-    struct block new = block_make(BASE, 32 * FRAME);
+    struct block old = block_make(format_memory_base(format), frames_for(format) * FRAME);
+    struct block new = block_make(format_memory_base(format), frames_for(format) * FRAME);
     struct pt_frame_pool pool;
     struct page_table table;
     struct pt_flush flush;
@@ -409,7 +416,7 @@ static void a_pool_that_moves_takes_its_tables_along(void **state)
     pt_frame_pool_move(&pool, new.memory);
     memset(old.memory, 0xA7, old.size);
     assert_mapped(&table, 0, page, page, PT_READ);
-    assert_ok(pt_map(&table, 0 - page, page, page, PT_READ, &flush));
+    assert_ok(pt_map(&table, format_last_page(format, page), page, page, PT_READ, &flush));
     assert_ok(pt_unmap(&table, 0, NULL, &flush));
     pt_flush_ignore(&flush);
     pt_destroy(&table);
@@ -433,9 +440,9 @@ int main(void)
         cmocka_unit_test(blocks_that_are_too_small_give_nothing),
         cmocka_unit_test(the_smallest_block_gives_one_frame),
         cmocka_unit_test(large_blocks_have_a_map_of_several_frames),
-        TESTS_OF_EACH_FORMAT_WITH(tables_of_each_format_live_in_it, NULL, NULL),
-        TESTS_OF_EACH_FORMAT_WITH(tables_of_each_format_live_in_it_at_zero, NULL, NULL),
-        TESTS_OF_EACH_FORMAT_WITH(a_pool_that_moves_takes_its_tables_along, NULL, NULL),
+        TESTS_OF_ALL_FORMATS_WITH(tables_of_each_format_live_in_it, NULL, NULL),
+        TESTS_OF_ALL_FORMATS_WITH(tables_of_each_format_live_in_it_at_zero, NULL, NULL),
+        TESTS_OF_ALL_FORMATS_WITH(a_pool_that_moves_takes_its_tables_along, NULL, NULL),
     };
 
     return cmocka_run_group_tests_name("frame_pool", tests, NULL, NULL);
