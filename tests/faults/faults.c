@@ -556,21 +556,21 @@ static void allocator_that_maps_in_the_copy_makes_the_copy_refuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS(failed_mapping_changes_nothing),
-        TESTS_OF_ALL_FORMATS(failed_mapping_beside_others_changes_nothing),
-        TESTS_OF_ALL_FORMATS(conflict_costs_no_memory),
-        TESTS_OF_ALL_FORMATS(huge_page_over_empty_tables_needs_no_memory),
-        TESTS_OF_ALL_FORMATS_WITH(failed_create_leaves_nothing, NULL, NULL),
-        TESTS_OF_ALL_FORMATS_WITH(tables_lie_as_high_as_they_reach, NULL, NULL),
-        TESTS_OF_ALL_FORMATS(failed_copy_changes_neither_table),
-        TESTS_OF_ALL_FORMATS(allocator_that_maps_elsewhere_is_served),
-        TESTS_OF_ALL_FORMATS(allocator_that_maps_into_the_table_about_to_be_made_loses_nothing),
-        TESTS_OF_ALL_FORMATS(allocator_that_maps_the_page_itself_makes_the_call_refuse),
-        TESTS_OF_ALL_FORMATS(allocator_that_maps_a_huge_page_there_makes_the_call_refuse),
-        TESTS_OF_ALL_FORMATS(allocator_that_retires_tables_is_served),
-        TESTS_OF_ALL_FORMATS(failure_after_meddling_gives_back_only_its_own),
-        TESTS_OF_ALL_FORMATS(allocator_that_maps_in_the_source_is_seen_by_the_copy),
-        TESTS_OF_ALL_FORMATS(allocator_that_maps_in_the_copy_makes_the_copy_refuse),
+        TESTS_OF_EACH_FORMAT(failed_mapping_changes_nothing),
+        TESTS_OF_EACH_FORMAT(failed_mapping_beside_others_changes_nothing),
+        TESTS_OF_EACH_FORMAT(conflict_costs_no_memory),
+        TESTS_OF_EACH_FORMAT(huge_page_over_empty_tables_needs_no_memory),
+        TESTS_OF_EACH_FORMAT_WITH(failed_create_leaves_nothing, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(tables_lie_as_high_as_they_reach, NULL, NULL),
+        TESTS_OF_EACH_FORMAT(failed_copy_changes_neither_table),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_elsewhere_is_served),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_into_the_table_about_to_be_made_loses_nothing),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_the_page_itself_makes_the_call_refuse),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_a_huge_page_there_makes_the_call_refuse),
+        TESTS_OF_EACH_FORMAT(allocator_that_retires_tables_is_served),
+        TESTS_OF_EACH_FORMAT(failure_after_meddling_gives_back_only_its_own),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_in_the_source_is_seen_by_the_copy),
+        TESTS_OF_EACH_FORMAT(allocator_that_maps_in_the_copy_makes_the_copy_refuse),
     };
 
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

@@ -441,12 +441,12 @@ static void failed_split_of_what_was_lent_is_seen_by_no_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS(failed_split_changes_nothing),
-        TESTS_OF_ALL_FORMATS(refused_split_asks_for_no_memory),
-        TESTS_OF_ALL_FORMATS(joining_and_unmapping_whole_pages_need_no_memory),
-        TESTS_OF_ALL_FORMATS(allocator_that_changes_the_page_is_as_if_it_had_come_first),
-        TESTS_OF_ALL_FORMATS(failure_after_interference_gives_back_only_its_own),
-        TESTS_OF_ALL_FORMATS(failed_split_of_what_was_lent_is_seen_by_no_copy),
+        TESTS_OF_EACH_FORMAT(failed_split_changes_nothing),
+        TESTS_OF_EACH_FORMAT(refused_split_asks_for_no_memory),
+        TESTS_OF_EACH_FORMAT(joining_and_unmapping_whole_pages_need_no_memory),
+        TESTS_OF_EACH_FORMAT(allocator_that_changes_the_page_is_as_if_it_had_come_first),
+        TESTS_OF_EACH_FORMAT(failure_after_interference_gives_back_only_its_own),
+        TESTS_OF_EACH_FORMAT(failed_split_of_what_was_lent_is_seen_by_no_copy),
     };
 
     return cmocka_run_group_tests_name("faults_reshape", tests, NULL, NULL);

@@ -59,6 +59,27 @@ struct run_of_fuzz {
 
 /* ---- Formats ---------------------------------------------------------------------------------------- */
 
+/*
+ * The judge knows pages of one entry, tables of one frame each, and copies of single root entries; and its memory is
+ * above 4 GiB.
+ */
+static bool judge_knows(const struct pt_format *format)
+{
+    FOR_EACH_PAGE_SIZE(size, format)
+        if (format_page_entries(format, size) > 1)
+            return false;
+    return format_table_frames(format) == 1 && format_tables_in_frame(format) == 1 &&
+           format_shared_entries(format) == 1 && format_memory_base(format) == MEMORY_BASE;
+}
+
+/* The n-th format, or the next one behind it that the judge knows. */
+static const struct pt_format *nth_format(size_t n)
+{
+    while (!judge_knows(formats[n % formats_count]))
+        n++;
+    return formats[n % formats_count];
+}
+
 static struct pt_format choose_format(uint8_t choice)
 {
     const struct pt_format *const plain[] = {&pt_x86_64, &pt_aarch64, &pt_sv39, &pt_sv48, &pt_loongarch64};
@@ -82,9 +103,9 @@ static struct pt_format choose_format(uint8_t choice)
         format.va_bits = (uint8_t)(12 + format.index_bits * format.levels);
         break;
     default:
-        /* One of all formats as it is, or one of the plain ones, narrowed. */
+        /* One of those that the judge knows as it is, or one of the plain ones, narrowed. */
         if (choice & 128)
-            return *formats[(choice % 8u + choice / 8u % 16u * 5u) % formats_count];
+            return *nth_format(choice % 8u + choice / 8u % 16u * 5u);
         format = *plain[choice % 8];
         if (choice & 8)
             format.pa_bits = 40;

@@ -245,10 +245,6 @@ static const struct {
 
 /* ---- The formats ------------------------------------------------------------------------------- */
 
-#define ITS_ADDRESS(format, unused) &(format)
-
-static const struct pt_format *const all_formats[] = {EACH_FORMAT(ITS_ADDRESS, ), EACH_OTHER_FORMAT(ITS_ADDRESS, )};
-
 static bool is_of_family(const struct pt_format *format, const char *data)
 {
     const char *name = format_facts(format)->name;
@@ -563,14 +559,14 @@ static void check_encoding(const char *data)
     for (size_t i = 0; i < TESTS_COUNT(back_differences); i++)
         back_differences[i].needed = 0;
 
-    for (size_t i = 0; i < TESTS_COUNT(all_formats); i++) {
+    for (size_t i = 0; i < formats_count; i++) {
         struct pt_format copy;
 
-        if (!is_of_family(all_formats[i], data))
+        if (!is_of_family(formats[i], data))
             continue;
         built++;
-        check_rows(all_formats[i], data, &met);
-        if (track_the_other_way(all_formats[i], &copy))
+        check_rows(formats[i], data, &met);
+        if (track_the_other_way(formats[i], &copy))
             check_rows(&copy, data, &met);
     }
     if (built == 0)
@@ -736,14 +732,14 @@ static void check_decoding(const char *data)
     for (size_t i = 0; i < TESTS_COUNT(decode_differences); i++)
         decode_differences[i].needed = 0;
 
-    for (size_t i = 0; i < TESTS_COUNT(all_formats); i++) {
+    for (size_t i = 0; i < formats_count; i++) {
         struct pt_format copy;
 
-        if (!is_of_family(all_formats[i], data))
+        if (!is_of_family(formats[i], data))
             continue;
         built++;
-        check_words_of_both_sizes(all_formats[i], data, &met);
-        if (track_the_other_way(all_formats[i], &copy))
+        check_words_of_both_sizes(formats[i], data, &met);
+        if (track_the_other_way(formats[i], &copy))
             check_words_of_both_sizes(&copy, data, &met);
     }
     if (built == 0)

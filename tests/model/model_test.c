@@ -858,7 +858,7 @@ static void answers_and_translates_as_the_model_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS_WITH(answers_and_translates_as_the_model_does, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(answers_and_translates_as_the_model_does, NULL, NULL),
     };
 
     int failures = cmocka_run_group_tests_name("model", tests, NULL, NULL);

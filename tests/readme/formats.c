@@ -11,7 +11,7 @@
 static const struct {
     const struct pt_format *format;
     const char *name;
-} all[] = {EACH_FORMAT(NAMED, ), EACH_OTHER_FORMAT(NAMED, ) NAMED(pt_armv7_lpae, )};
+} all[] = {EACH_FORMAT(NAMED, ), NAMED(pt_armv7_lpae, )};
 
 static void print_size(uint64_t size)
 {

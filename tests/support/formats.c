@@ -91,11 +91,10 @@ __attribute__((constructor)) static void fill_in_copies(void)
 const struct pt_format *const formats[] = {EACH_FORMAT(ITS_ADDRESS, )};
 const size_t formats_count = TESTS_COUNT(formats);
 
-/* What formats[] has, and the others. */
 static const struct {
     const struct pt_format *format;
     const char *name;
-} named[] = {EACH_FORMAT(ITSELF, ), EACH_OTHER_FORMAT(ITSELF, )};
+} named[] = {EACH_FORMAT(ITSELF, )};
 
 static const struct format_facts facts[] = {
     {.name = "pt_x86_64",
@@ -375,24 +374,32 @@ static const struct format_facts facts[] = {
      .no_table_at_zero = true},
 };
 
+/* Of the n-th format; found once, for it is asked for with each page. */
+static const struct format_facts *facts_of_nth(size_t n)
+{
+    static const struct format_facts *found[TESTS_COUNT(named)];
+
+    for (size_t i = 0; !found[n] && i < TESTS_COUNT(facts); i++)
+        if (strcmp(facts[i].name, named[n].name) == 0)
+            found[n] = &facts[i];
+    if (!found[n])
+        fail_msg("tests/support/formats.c has no facts about %s", named[n].name);
+    return found[n];
+}
+
 const struct format_facts *format_facts(const struct pt_format *format)
 {
-    const char *name = NULL;
-
-    for (size_t i = 0; i < TESTS_COUNT(named) && !name; i++)
+    for (size_t i = 0; i < TESTS_COUNT(named); i++)
         if (format == named[i].format)
-            name = named[i].name;
+            return facts_of_nth(i);
     /* A copy: the facts are those of the format that it can be a copy of, or of its family. */
-    for (size_t i = 0; i < TESTS_COUNT(named) && !name; i++)
+    for (size_t i = 0; i < TESTS_COUNT(named); i++)
         if (format->operations == named[i].format->operations && format->features == named[i].format->features &&
             format->levels == named[i].format->levels)
-            name = named[i].name;
-    for (size_t i = 0; i < TESTS_COUNT(named) && !name; i++)
+            return facts_of_nth(i);
+    for (size_t i = 0; i < TESTS_COUNT(named); i++)
         if (format->operations == named[i].format->operations)
-            name = named[i].name;
-    for (size_t i = 0; name && i < TESTS_COUNT(facts); i++)
-        if (strcmp(facts[i].name, name) == 0)
-            return &facts[i];
+            return facts_of_nth(i);
     fail_msg("tests/support/formats.c has no facts about %s", format->name);
     return NULL;
 }

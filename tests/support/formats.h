@@ -11,7 +11,6 @@
 /* X(format, ...) for each format, with commas between. */
 #ifdef PT_ONLY_FORMAT
 #define EACH_FORMAT(X, ...) X(PT_ONLY_FORMAT, __VA_ARGS__)
-#define EACH_OTHER_FORMAT(X, ...)
 #else
 /* clang-format off */
 #define EACH_FORMAT(X, ...) \
@@ -27,12 +26,7 @@
     X(test_sv39_svpbmt, __VA_ARGS__), \
     X(test_sv39_c9xx, __VA_ARGS__), \
     X(pt_loongarch64_3level, __VA_ARGS__), \
-    X(pt_loongarch64, __VA_ARGS__)
-/*
- * Formats with tables of several frames, fewer than 104 root entries, pages of several entries, or without global pages:
- * only the suites that use TESTS_OF_ALL_FORMATS are free of assumptions about these.
- */
-#define EACH_OTHER_FORMAT(X, ...) \
+    X(pt_loongarch64, __VA_ARGS__), \
     X(pt_npt_4level, __VA_ARGS__), \
     X(pt_npt_5level, __VA_ARGS__), \
     X(pt_x86_pae, __VA_ARGS__), \
@@ -66,7 +60,7 @@
     X(pt_sv32, __VA_ARGS__), \
     X(pt_sv32x4, __VA_ARGS__), \
     X(pt_loongarch64_16k, __VA_ARGS__), \
-    X(pt_loongarch64_64k, __VA_ARGS__),
+    X(pt_loongarch64_64k, __VA_ARGS__)
 /* clang-format on */
 #endif
 
@@ -77,11 +71,6 @@
 #define TESTS_OF_EACH_FORMAT(test) EACH_FORMAT(TEST_OF_FORMAT, test, fixture_set_up, fixture_tear_down)
 /** The same with set-up and tear-down of one's own; the first gets the format (struct pt_format *) as its state. */
 #define TESTS_OF_EACH_FORMAT_WITH(test, set_up, tear_down) EACH_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down)
-/** The same with the other formats, too. */
-#define TESTS_OF_ALL_FORMATS(test)                                                                                     \
-    EACH_OTHER_FORMAT(TEST_OF_FORMAT, test, fixture_set_up, fixture_tear_down) TESTS_OF_EACH_FORMAT(test)
-#define TESTS_OF_ALL_FORMATS_WITH(test, set_up, tear_down)                                                             \
-    EACH_OTHER_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down) EACH_FORMAT(TEST_OF_FORMAT, test, set_up, tear_down)
 #define TEST_OF_FORMAT(format, test, set_up, tear_down) TEST_OF_FORMAT_(format, test, set_up, tear_down)
 #define TEST_OF_FORMAT_(format, test, set_up, tear_down)                                                               \
     {.name = #test "(" #format ")",                                                                                    \

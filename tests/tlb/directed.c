@@ -613,7 +613,7 @@ static void what_the_source_maps_later_is_there_in_the_copy(void **state)
 int run_directed_tests(void)
 {
     const struct CMUnitTest tests[] = {
-#define EACH(test) TESTS_OF_ALL_FORMATS_WITH(test, judge_set_up, judge_tear_down)
+#define EACH(test) TESTS_OF_EACH_FORMAT_WITH(test, judge_set_up, judge_tear_down)
         EACH(the_mmu_sees_every_store),
         EACH(an_unmapped_page_is_forgotten),
         EACH(an_unmapped_region_is_forgotten_and_its_tables_with_it),

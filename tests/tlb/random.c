@@ -249,8 +249,8 @@ static void a_random_life_leaves_nothing_stale_on_other_cpus(void **state)
 int run_random_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS_WITH(a_random_life_leaves_nothing_stale, judge_set_up, judge_tear_down),
-        TESTS_OF_ALL_FORMATS_WITH(a_random_life_leaves_nothing_stale_on_other_cpus, judge_set_up, judge_tear_down),
+        TESTS_OF_EACH_FORMAT_WITH(a_random_life_leaves_nothing_stale, judge_set_up, judge_tear_down),
+        TESTS_OF_EACH_FORMAT_WITH(a_random_life_leaves_nothing_stale_on_other_cpus, judge_set_up, judge_tear_down),
     };
 
     return cmocka_run_group_tests_name("random", tests, NULL, NULL);

@@ -317,7 +317,7 @@ static void an_unmapped_page_reports_the_last_record(void **state)
 int run_record_tests(void)
 {
     const struct CMUnitTest tests[] = {
-#define EACH(test) TESTS_OF_ALL_FORMATS_WITH(test, judge_set_up, judge_tear_down)
+#define EACH(test) TESTS_OF_EACH_FORMAT_WITH(test, judge_set_up, judge_tear_down)
         EACH(a_new_mapping_has_no_records),
         EACH(records_survive_every_change_of_flags),
         EACH(dirty_is_known_of_what_is_no_longer_writable),

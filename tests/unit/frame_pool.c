@@ -440,9 +440,9 @@ int main(void)
         cmocka_unit_test(blocks_that_are_too_small_give_nothing),
         cmocka_unit_test(the_smallest_block_gives_one_frame),
         cmocka_unit_test(large_blocks_have_a_map_of_several_frames),
-        TESTS_OF_ALL_FORMATS_WITH(tables_of_each_format_live_in_it, NULL, NULL),
-        TESTS_OF_ALL_FORMATS_WITH(tables_of_each_format_live_in_it_at_zero, NULL, NULL),
-        TESTS_OF_ALL_FORMATS_WITH(a_pool_that_moves_takes_its_tables_along, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(tables_of_each_format_live_in_it, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(tables_of_each_format_live_in_it_at_zero, NULL, NULL),
+        TESTS_OF_EACH_FORMAT_WITH(a_pool_that_moves_takes_its_tables_along, NULL, NULL),
     };
 
     return cmocka_run_group_tests_name("frame_pool", tests, NULL, NULL);

@@ -144,13 +144,13 @@ static void other_addresses_are_still_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS(a_page_beside_is_mapped),
-        TESTS_OF_ALL_FORMATS(after_unmap_region),
-        TESTS_OF_ALL_FORMATS(after_prune),
-        TESTS_OF_ALL_FORMATS(after_a_huge_page),
-        TESTS_OF_ALL_FORMATS(after_collapse),
-        TESTS_OF_ALL_FORMATS(after_copy_from),
-        TESTS_OF_ALL_FORMATS(other_addresses_are_still_checked),
+        TESTS_OF_EACH_FORMAT(a_page_beside_is_mapped),
+        TESTS_OF_EACH_FORMAT(after_unmap_region),
+        TESTS_OF_EACH_FORMAT(after_prune),
+        TESTS_OF_EACH_FORMAT(after_a_huge_page),
+        TESTS_OF_EACH_FORMAT(after_collapse),
+        TESTS_OF_EACH_FORMAT(after_copy_from),
+        TESTS_OF_EACH_FORMAT(other_addresses_are_still_checked),
     };
 
     return cmocka_run_group_tests_name("latest", tests, NULL, NULL);

@@ -385,15 +385,15 @@ static void what_a_source_is_given_is_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS(a_new_mapping_appears_finished),
-        TESTS_OF_ALL_FORMATS(a_mapping_beside_others_does_not_disturb_them),
-        TESTS_OF_ALL_FORMATS(a_huge_page_takes_the_place_of_empty_tables_at_once),
-        TESTS_OF_ALL_FORMATS(what_is_unmapped_disappears_and_its_tables_with_it),
-        TESTS_OF_ALL_FORMATS(a_table_that_stays_is_not_retired_in_passing),
-        TESTS_OF_ALL_FORMATS(protecting_passes_through_nothing_else),
-        TESTS_OF_ALL_FORMATS(remapping_passes_through_nothing_else),
-        TESTS_OF_ALL_FORMATS(what_is_copied_appears_at_once),
-        TESTS_OF_ALL_FORMATS(what_a_source_is_given_is_empty),
+        TESTS_OF_EACH_FORMAT(a_new_mapping_appears_finished),
+        TESTS_OF_EACH_FORMAT(a_mapping_beside_others_does_not_disturb_them),
+        TESTS_OF_EACH_FORMAT(a_huge_page_takes_the_place_of_empty_tables_at_once),
+        TESTS_OF_EACH_FORMAT(what_is_unmapped_disappears_and_its_tables_with_it),
+        TESTS_OF_EACH_FORMAT(a_table_that_stays_is_not_retired_in_passing),
+        TESTS_OF_EACH_FORMAT(protecting_passes_through_nothing_else),
+        TESTS_OF_EACH_FORMAT(remapping_passes_through_nothing_else),
+        TESTS_OF_EACH_FORMAT(what_is_copied_appears_at_once),
+        TESTS_OF_EACH_FORMAT(what_a_source_is_given_is_empty),
     };
 
     return cmocka_run_group_tests_name("readers", tests, NULL, NULL);

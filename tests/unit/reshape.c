@@ -282,9 +282,11 @@ static uint64_t bits_of_page(const struct pt_format *format, pt_vaddr vaddr, pt_
 {
     struct memory memory;
     struct fixture f = {.format = format, .memory = &memory};
-    uint64_t bits;
+    uint64_t bits, root;
 
-    memory_init(&memory, format_memory_base(format), 128);
+    /* room for a root, which is aligned to its size, and for the way down */
+    root = (format_root_entries(format) * format_entry_bytes(format) + PT_FRAME_SIZE - 1) / PT_FRAME_SIZE;
+    memory_init(&memory, format_memory_base(format), (size_t)(2 * root) + format->levels * format_table_frames(format));
     assert_ok(pt_create(&f.table, format, &memory.handler, &memory));
     pt_flush_init(&f.flush, &f.table);
     make_page(&f, vaddr, paddr, page_size, flags, recorded, software);
@@ -308,15 +310,18 @@ static void check_translates(const struct fixture *f, pt_vaddr vaddr, pt_paddr p
     }
 }
 
-/** The page at `vaddr` has been split down to `target` around `near`: of each size, those beside the way, and no more. */
-static void check_split(const struct fixture *f, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_vaddr near,
-                        uint64_t target, pt_flags flags)
+/**
+ * The page at `vaddr` has been split down to `target` around `near`: of each size, those beside the way, and no more.
+ * Looks at each `nth` of them from the `from`-th on.
+ */
+static void check_some_of_split(const struct fixture *f, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_vaddr near,
+                                uint64_t target, pt_flags flags, uint64_t from, uint64_t nth)
 {
     for (uint64_t part = size; part > target; part = format_smaller(f->format, part)) {
         uint64_t child = format_smaller(f->format, part);
         pt_vaddr first = near - near % part;
 
-        for (uint64_t offset = 0; offset < part; offset += child) {
+        for (uint64_t offset = from * child; offset < part; offset += nth * child) {
             pt_vaddr at = first + offset;
 
             if (near - at < child && child > target)
@@ -325,6 +330,12 @@ static void check_split(const struct fixture *f, pt_vaddr vaddr, pt_paddr paddr,
             assert_mapped(&f->table, at + child - 1, paddr + (at - vaddr) + child - 1, child, flags);
         }
     }
+}
+
+static void check_split(const struct fixture *f, pt_vaddr vaddr, pt_paddr paddr, uint64_t size, pt_vaddr near,
+                        uint64_t target, pt_flags flags)
+{
+    check_some_of_split(f, vaddr, paddr, size, near, target, flags, 0, 1);
 }
 
 /* ---- Split ------------------------------------------------------------------------------------------ */
@@ -356,7 +367,8 @@ static void check_split_keeps_flags(struct fixture *f)
             before = bits_at(f, vaddr, from);
             settle(f);
             assert_ok(pt_split(&f->table, near, to, &f->flush));
-            check_split(f, vaddr, PADDR, from, near, to, all);
+            /* others with other flags, and each with several */
+            check_some_of_split(f, vaddr, PADDR, from, near, to, all, (flags + flags / 16) % 16, 16);
             for (size_t i = 0; i < TESTS_COUNT(children); i++) {
                 pt_vaddr at = first + children[i];
 
@@ -1977,44 +1989,44 @@ static void what_software_keeps_in_an_entry_survives_protect_but_not_remap(void 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTS_OF_ALL_FORMATS(split_keeps_translation_flags_and_records_and_collapse_is_its_inverse),
-        TESTS_OF_ALL_FORMATS(what_software_keeps_in_an_entry_survives_protect_but_not_remap),
-        TESTS_OF_ALL_FORMATS(split_and_collapse_keep_every_bit_of_the_address),
-        TESTS_OF_ALL_FORMATS(split_leaves_its_neighbours_alone),
-        TESTS_OF_ALL_FORMATS(what_is_recorded_during_a_split_is_not_lost),
-        TESTS_OF_ALL_FORMATS(a_small_hole_in_a_huge_page_costs_one_table_a_level),
-        TESTS_OF_ALL_FORMATS(a_region_splits_at_its_two_ends_only),
-        TESTS_OF_ALL_FORMATS(collapse_touches_nothing_that_is_not_one_larger_page),
-        TESTS_OF_ALL_FORMATS(collapse_makes_no_page_that_the_format_has_not),
-        TESTS_OF_ALL_FORMATS(collapse_goes_from_the_smallest_pages_to_the_largest),
-        TESTS_OF_ALL_FORMATS(what_was_recorded_of_any_page_is_recorded_of_the_larger_one),
-        TESTS_OF_ALL_FORMATS(what_is_recorded_during_a_collapse_is_not_lost),
-        TESTS_OF_ALL_FORMATS(a_lent_table_is_not_collapsed),
-        TESTS_OF_ALL_FORMATS(what_was_lent_is_reshaped_through_its_owner),
-        TESTS_OF_ALL_FORMATS(prune_retires_exactly_the_empty_tables_on_the_way),
-        TESTS_OF_ALL_FORMATS(prune_knows_the_last_address_and_no_access_pages),
-        TESTS_OF_ALL_FORMATS(pruned_tables_wait_for_the_flush),
-        TESTS_OF_ALL_FORMATS(unmapping_a_region_reclaims_what_it_empties_at_both_ends),
-        TESTS_OF_ALL_FORMATS(unmapping_a_region_of_holes_reclaims_too),
-        TESTS_OF_ALL_FORMATS(lent_tables_are_emptied_and_kept),
-        TESTS_OF_ALL_FORMATS(counting_foretells_what_mapping_takes),
-        TESTS_OF_ALL_FORMATS(counting_is_right_by_hand),
-        TESTS_OF_ALL_FORMATS(no_table_of_one_region_takes_more_than_the_greatest_number_of_frames),
-        TESTS_OF_ALL_FORMATS(split_owes_the_huge_page_once),
-        TESTS_OF_ALL_FORMATS(collapse_owes_every_small_page),
-        TESTS_OF_ALL_FORMATS(the_break_depends_on_what_the_cpu_can_do),
-        TESTS_OF_ALL_FORMATS(regions_owe_the_huge_pages_that_they_split),
-        TESTS_OF_ALL_FORMATS(no_access_pages_owe_nothing_when_they_go),
-        TESTS_OF_ALL_FORMATS(splitting_a_no_access_page_invalidates_nothing),
-        TESTS_OF_ALL_FORMATS(protecting_to_what_is_there_already_owes_nothing),
-        TESTS_OF_ALL_FORMATS(a_flush_names_the_asid_of_its_table),
-        TESTS_OF_ALL_FORMATS(a_flush_of_what_was_lent_names_no_asid),
-        TESTS_OF_ALL_FORMATS(a_flush_says_whether_global_pages_are_among_it),
-        TESTS_OF_ALL_FORMATS(clearing_a_mark_clears_it_of_every_page_and_nothing_else),
-        TESTS_OF_ALL_FORMATS(clearing_a_part_of_a_huge_page_clears_its_mark),
-        TESTS_OF_ALL_FORMATS(a_visitor_that_has_seen_enough_ends_the_clearing),
-        TESTS_OF_ALL_FORMATS(clearing_owes_the_pages_that_a_tlb_may_hold),
-        TESTS_OF_ALL_FORMATS(clearing_one_mark_does_not_lose_the_other),
+        TESTS_OF_EACH_FORMAT(split_keeps_translation_flags_and_records_and_collapse_is_its_inverse),
+        TESTS_OF_EACH_FORMAT(what_software_keeps_in_an_entry_survives_protect_but_not_remap),
+        TESTS_OF_EACH_FORMAT(split_and_collapse_keep_every_bit_of_the_address),
+        TESTS_OF_EACH_FORMAT(split_leaves_its_neighbours_alone),
+        TESTS_OF_EACH_FORMAT(what_is_recorded_during_a_split_is_not_lost),
+        TESTS_OF_EACH_FORMAT(a_small_hole_in_a_huge_page_costs_one_table_a_level),
+        TESTS_OF_EACH_FORMAT(a_region_splits_at_its_two_ends_only),
+        TESTS_OF_EACH_FORMAT(collapse_touches_nothing_that_is_not_one_larger_page),
+        TESTS_OF_EACH_FORMAT(collapse_makes_no_page_that_the_format_has_not),
+        TESTS_OF_EACH_FORMAT(collapse_goes_from_the_smallest_pages_to_the_largest),
+        TESTS_OF_EACH_FORMAT(what_was_recorded_of_any_page_is_recorded_of_the_larger_one),
+        TESTS_OF_EACH_FORMAT(what_is_recorded_during_a_collapse_is_not_lost),
+        TESTS_OF_EACH_FORMAT(a_lent_table_is_not_collapsed),
+        TESTS_OF_EACH_FORMAT(what_was_lent_is_reshaped_through_its_owner),
+        TESTS_OF_EACH_FORMAT(prune_retires_exactly_the_empty_tables_on_the_way),
+        TESTS_OF_EACH_FORMAT(prune_knows_the_last_address_and_no_access_pages),
+        TESTS_OF_EACH_FORMAT(pruned_tables_wait_for_the_flush),
+        TESTS_OF_EACH_FORMAT(unmapping_a_region_reclaims_what_it_empties_at_both_ends),
+        TESTS_OF_EACH_FORMAT(unmapping_a_region_of_holes_reclaims_too),
+        TESTS_OF_EACH_FORMAT(lent_tables_are_emptied_and_kept),
+        TESTS_OF_EACH_FORMAT(counting_foretells_what_mapping_takes),
+        TESTS_OF_EACH_FORMAT(counting_is_right_by_hand),
+        TESTS_OF_EACH_FORMAT(no_table_of_one_region_takes_more_than_the_greatest_number_of_frames),
+        TESTS_OF_EACH_FORMAT(split_owes_the_huge_page_once),
+        TESTS_OF_EACH_FORMAT(collapse_owes_every_small_page),
+        TESTS_OF_EACH_FORMAT(the_break_depends_on_what_the_cpu_can_do),
+        TESTS_OF_EACH_FORMAT(regions_owe_the_huge_pages_that_they_split),
+        TESTS_OF_EACH_FORMAT(no_access_pages_owe_nothing_when_they_go),
+        TESTS_OF_EACH_FORMAT(splitting_a_no_access_page_invalidates_nothing),
+        TESTS_OF_EACH_FORMAT(protecting_to_what_is_there_already_owes_nothing),
+        TESTS_OF_EACH_FORMAT(a_flush_names_the_asid_of_its_table),
+        TESTS_OF_EACH_FORMAT(a_flush_of_what_was_lent_names_no_asid),
+        TESTS_OF_EACH_FORMAT(a_flush_says_whether_global_pages_are_among_it),
+        TESTS_OF_EACH_FORMAT(clearing_a_mark_clears_it_of_every_page_and_nothing_else),
+        TESTS_OF_EACH_FORMAT(clearing_a_part_of_a_huge_page_clears_its_mark),
+        TESTS_OF_EACH_FORMAT(a_visitor_that_has_seen_enough_ends_the_clearing),
+        TESTS_OF_EACH_FORMAT(clearing_owes_the_pages_that_a_tlb_may_hold),
+        TESTS_OF_EACH_FORMAT(clearing_one_mark_does_not_lose_the_other),
     };
 
     return cmocka_run_group_tests_name("reshape", tests, NULL, NULL);
