@@ -9,13 +9,18 @@ FORMAT ?=
 BENCH_PEERS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: lib run test test-conformance fuzz mutants bench bench-peers size size-record format lint clean help
+.PHONY: lib tool run test test-conformance fuzz mutants bench bench-peers size size-record format lint clean help
 
 lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
 	@scripts/setup lib
 	@cmake -S . -B build -DPAGETABLE_TESTS=OFF -DPAGETABLE_EXAMPLES=OFF -DPAGETABLE_BENCH=OFF $(CMAKE_FLAGS)
 	@cmake --build build --parallel $(JOBS)
 	@ls -l build/libpagetable.a
+
+tool: ## build/tool/pagetable: looks into tables, and builds them
+	@scripts/setup tool
+	@cmake -S . -B build -DPAGETABLE_TESTS=OFF -DPAGETABLE_EXAMPLES=OFF -DPAGETABLE_BENCH=OFF $(CMAKE_FLAGS)
+	@cmake --build build --parallel $(JOBS) --target pagetable_tool
 
 run: ## the hosted example, then the kernels in QEMU; FORMAT="pt_sv57 pt_sv32" for those of these formats only
 	@scripts/setup run
