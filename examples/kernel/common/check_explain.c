@@ -285,6 +285,10 @@ void check_explain(struct kernel *kernel)
         return;
     }
     group("explain: what comes of an access, before it is made");
+    if (machine_options.explain->begin != NULL)
+        machine_options.explain->begin(kernel);
     for (unsigned half = 0; half < WINDOWS; half++)
         check_half(kernel, half);
+    if (machine_options.explain->end != NULL)
+        machine_options.explain->end(kernel);
 }

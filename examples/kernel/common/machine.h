@@ -115,6 +115,10 @@ struct machine_explain {
     uint32_t cpu;  /* PT_CPU_..., OR-ed: what of its state the CPU has, and can be switched */
     bool has_user; /* there is a way to make the user's accesses */
 
+    /* Before the first of them, and after the last one: what the user's accesses take. NULL: nothing. */
+    void (*begin)(struct kernel *kernel);
+    void (*end)(struct kernel *kernel);
+
     /* machine_format with no more than this CPU has: reserved bits are reserved. NULL: it is so already. */
     const struct pt_format *(*format)(void);
 

@@ -19,6 +19,7 @@
 
 #define MSTATUS_MPP_MASK (3 << 11)
 #define MSTATUS_MPP_S (1 << 11)
+#define SSTATUS_SPP (1 << 8)
 #define CAUSE_ECALL_S 9
 #define PMP_ALL 0x1f /* read, write, execute, NAPOT: with an address of all ones, everything */
 
@@ -196,6 +197,42 @@ probe_execute:
     probe_begin
     jalr ra, (a0)
     probe_end
+
+/*
+ * void probe_user(uintptr_t vaddr, uint64_t *value, uintptr_t code): the same by code that runs in user mode, which ends
+ * it by ECALL. Such a trap is taken on this stack.
+ */
+#ifndef MACHINE_GUEST
+    .globl probe_user
+probe_user:
+    probe_begin
+    li t0, SSTATUS_SPP
+    csrc sstatus, t0
+    csrw sepc, a2
+    LOAD t0, (a1)
+    sret
+1:
+    la t1, probe_resume
+    STORE zero, (t1)
+    STORE t0, (a1)
+    jr t2
+
+    .balign 4
+    .option push
+    .option norvc
+    .globl user_read, user_write, user_execute, user_end
+user_read:
+    LOAD t0, (a0)
+    ecall
+user_write:
+    STORE t0, (a0)
+    ecall
+user_execute:
+    jalr ra, (a0)
+    ecall
+user_end:
+    .option pop
+#endif
 
 /*
  * The same of a guest, by the instructions of the hypervisor extension, as its assembler would write them. An

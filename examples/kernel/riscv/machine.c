@@ -6,8 +6,7 @@
  */
 #include <pagetable/hw.h>
 
-#include "console.h"
-#include "kernel.h"
+#include "check.h"
 #include "paging.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -118,6 +117,9 @@ void set_menvcfg(const struct pt_format *of)
 
 /* ---- Traps and accesses ------------------------------------------------------------------------ */
 
+#define CAUSE_ECALL_U 8u
+#define SSTATUS_SPP (UINT32_C(1) << 8) /* go on as the kernel, whoever it was */
+
 void machine_trap(void); /* what boot.S calls */
 
 uintptr_t probe_resume; /* set by the probes in boot.S */
@@ -128,10 +130,11 @@ void machine_trap(void)
 {
     uintptr_t cause = READ_CSR("scause");
 
-    if (probe_resume == 0 || !paging_fault(cause, &probe_fault))
+    if (probe_resume == 0 || (cause != CAUSE_ECALL_U && !paging_fault(cause, &probe_fault)))
         kernel_panic("trap", cause, READ_CSR("sepc"), READ_CSR("stval"));
     probe_cause = (uint32_t)cause;
     WRITE_CSR("sepc", probe_resume);
+    __asm__ volatile("csrs sstatus, %0" : : "r"(SSTATUS_SPP));
 }
 
 struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t *value)
@@ -167,17 +170,52 @@ bool machine_translate(pt_vaddr vaddr, pt_paddr *paddr)
 
 #define SSTATUS_MXR (UINT32_C(1) << 19)
 
+#ifndef MACHINE_GUEST
+/* boot.S */
+void probe_user(uintptr_t vaddr, uint64_t *value, uintptr_t code);
+extern char user_read[], user_write[], user_execute[], user_end[];
+
+static pt_paddr user_frame;
+
+static void begin(struct kernel *kernel)
+{
+    user_frame = frame_new(kernel, 0);
+    __builtin_memcpy(kernel_memory(user_frame), user_read, (size_t)(user_end - user_read));
+    map_page(kernel, window(0), user_frame, span(0), PT_READ | PT_EXECUTE | PT_USER);
+    machine_sync_instructions();
+}
+
+static void end(struct kernel *kernel)
+{
+    unmap_page(kernel, window(0));
+    frame_free(kernel, user_frame);
+}
+
+static bool user_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    const char *code = access == ACCESS_READ ? user_read : access == ACCESS_WRITE ? user_write : user_execute;
+
+    probe_user((uintptr_t)vaddr, value, (uintptr_t)window(0) + (uintptr_t)(code - user_read));
+    return probe_cause != CAUSE_ECALL_U;
+}
+#endif
+
 static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
                                              uint64_t *value)
 {
     uintptr_t state = (cpu & PT_CPU_SUM ? PT_RISCV_SSTATUS_SUM : 0) | (cpu & PT_CPU_MXR ? SSTATUS_MXR : 0);
-    struct access_result result;
+    bool faulted;
 
     (void)user;
     __asm__ volatile("csrs sstatus, %0" : : "r"(state) : "memory");
-    result = machine_access(access, vaddr, value);
+#ifndef MACHINE_GUEST
+    if (user)
+        faulted = user_access(access, vaddr, value);
+    else
+#endif
+        faulted = machine_access(access, vaddr, value).faulted;
     __asm__ volatile("csrc sstatus, %0" : : "r"(state) : "memory");
-    return (struct machine_fault){result.faulted, paging_cause(access, probe_cause), 0};
+    return (struct machine_fault){faulted, paging_cause(access, probe_cause), 0};
 }
 
 /* QEMU 10.0 takes PBMT = 3, which is reserved ("Svpbmt"), for a memory type. */
@@ -189,4 +227,13 @@ static bool emulated(struct pt_explanation *e)
            (e->bits & reserved) != reserved;
 }
 
-static const struct machine_explain explain = {.cpu = PAGING_STATE, .access = explained_access, .emulated = emulated};
+static const struct machine_explain explain = {
+    .cpu = PAGING_STATE,
+    .access = explained_access,
+    .emulated = emulated,
+#ifndef MACHINE_GUEST
+    .has_user = true,
+    .begin = begin,
+    .end = end,
+#endif
+};
