@@ -28,7 +28,8 @@ struct pt_flush_range {
 
 /**
  * The TLB invalidations owed and not yet carried out. Owned by the caller, usually on the stack; one
- * may gather any number of calls on the one table it was initialised for, under the lock of that table.
+ * may gather any number of calls on the one table it was initialised for, under the lock of that table; parallel
+ * writers have one each.
  * A kernel's flush_tlb reads it; nobody but the library writes it.
  */
 struct pt_flush {

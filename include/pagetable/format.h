@@ -75,6 +75,13 @@ struct pt_format {
     bool tracks_access;
 
     /**
+     * Several CPUs may change one table at the same time, each in regions of its own: see "Parallel writers" in
+     * <pagetable/pagetable.h>. Without, changes need a lock around the whole table. With PT_ONLY_FORMAT, which knows
+     * no copies, -DPT_PARALLEL_WRITERS says it.
+     */
+    bool parallel_writers;
+
+    /**
      * FEAT_BBM level of the CPU (ID_AA64MMFR2_EL1.BBM; the lowest of all CPUs). From 2 on, the size of a
      * live mapping may change without break-before-make. AArch64 only.
      */

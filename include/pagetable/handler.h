@@ -13,7 +13,8 @@ struct pt_flush;
 
 /**
  * Four callbacks. The structure must outlive every table created with it; zero is the default of what
- * is optional. Each callback gets the `ctx` that was given to pt_create.
+ * is optional. Each callback gets the `ctx` that was given to pt_create. Where a table has parallel writers, all of
+ * them may be called on several CPUs at once.
  */
 struct pt_handler {
     /**

@@ -8,6 +8,20 @@
  * such call without a lock, as long as the frames of retired tables are not reused under them: the
  * handler's dealloc_frames must then wait for these readers. No call sleeps, and none keeps a lock.
  *
+ * Parallel writers: where the descriptor says so (pt_format.parallel_writers), several CPUs may change one table at the
+ * same time without a lock, each in regions that are its own:
+ * - A region begins and ends between smallest pages, and holds whole pages only: one across its end is split before
+ *   (pt_split) by whoever owns it, or the whole of it is one writer's. Two regions may share any table, even one of the
+ *   last level. Where tables share a frame (pt_armv7_short), regions begin and end at multiples of 4 MiB.
+ * - In parallel, on addresses of the caller's own: all calls on pages and regions, pt_prune, pt_collapse, pt_split and
+ *   pt_clear_... included. On any address: pt_query, pt_walk, pt_dump, as beside one writer. Alone: pt_create,
+ *   pt_destroy, pt_set_asid, and pt_copy_from on both tables; regions of tables that share sub-trees are disjoint, too.
+ * - Each writer has a pt_flush of its own, and carries it out before it hands a region on to another one.
+ * - The handler's callbacks are called on several CPUs at once.
+ * - A table leaves the tree only where the call's region is all that it translates: others stay, empty or not, until
+ *   pt_prune of a region that covers them; of all addresses, say, by whoever is alone.
+ * - pt_count_tables may count tables that another writer is about to bring, and PT_NO_MEMORY may mean one of these.
+ *
  * Unless said otherwise pointers may not be NULL, addresses and sizes are in bytes, and a `flush` is
  * one that pt_flush_init or PT_FLUSH prepared for the same table.
  */
@@ -54,7 +68,7 @@ struct page_table {
     pt_paddr latest_table;         /**< or PT_NO_FRAME: its neighbours need no way down */
     uint32_t asid;                 /**< or PT_NO_ASID */
     bool has_lent;                 /**< other tables use parts of it, under ASIDs of their own */
-    bool has_borrowed;             /**< it uses parts of other tables */
+    bool is_special;               /**< it uses parts of other tables, or has parallel writers */
     bool is_adopted;               /**< somebody else built it (pt_adopt): nothing in it is to be trusted */
     struct pt_root_slots borrowed; /**< pt_copy_from took these: never changed or freed through this table */
     struct pt_root_slots lent;     /**< pt_copy_from gave the table there: it stays until pt_destroy */
@@ -163,7 +177,7 @@ enum pt_status pt_map_region_with(struct page_table *pt, pt_vaddr vaddr,
 PT_NONNULL(1, 3, 8);
 
 /**
- * Unmap every page of the region; tables that become empty are retired. A huge page that the region
+ * Unmap every page of the region; tables that become empty are retired (of parallel writers, those that it covers). A huge page that the region
  * covers only in part is split first: the rest keeps its translation, its flags and what was recorded.
  * PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_BAD_FLAGS (options), PT_NOT_MAPPED, PT_SHARED, PT_NO_MEMORY (to
  * split), PT_MAPPED_TO_HUGE_PAGE (with PT_NO_SPLIT; or smaller pages do not reach its frames), PT_IN_USE.
@@ -209,7 +223,7 @@ PT_NONNULL(1, 4);
 
 /**
  * Retire the tables with nothing in them on the way to the region's addresses: what pt_unmap of single
- * pages leaves behind. PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_SHARED.
+ * pages leaves behind; of parallel writers, only those that the region covers. PT_NOT_ALIGNED, PT_BAD_ADDRESS, PT_SHARED.
  */
 enum pt_status pt_prune(struct page_table *pt, pt_vaddr vaddr, uint64_t size, struct pt_flush *flush) PT_MUST_CHECK
 PT_NONNULL(1, 4);

@@ -371,14 +371,17 @@ static inline void commit_change(const struct tree *tree, struct page_table *pt,
                                  const struct change_plan *plan, struct reserve *reserve, struct pt_flush *flush)
 {
     if (plan->cuts) {
-        split_at(tree, pt, change->first, reserve, flush);
-        split_at(tree, pt, change->last + 1, reserve, flush);
+        split_at(tree, pt, change->first, change->first, reserve, flush);
+        split_at(tree, pt, change->last + 1, change->last, reserve, flush);
     }
     if (change->protect) {
         protect_runs(tree, pt, change->first, change->last, change->flags, plan->global, flush);
     } else {
-        forget_latest(pt);
         unmap_runs(tree, pt, change->first, change->last, plan->global, flush);
+        /* Other writers may be in the tables at the two ends, which the region does not cover. */
+        if (has_parallel_writers(tree))
+            return;
+        forget_latest(pt);
         prune_path(tree, pt, change->first, flush);
         prune_path(tree, pt, change->last, flush);
     }

@@ -90,7 +90,7 @@ static inline enum pt_status check_own_region(const struct tree *tree, const str
     enum pt_status status = check_region(tree, vaddr, size, vaddr | size, 0, 0);
     size_t last = index_of(tree, vaddr + (size - 1), 0);
 
-    for (size_t i = index_of(tree, vaddr, 0); status == PT_OK && pt->has_borrowed && i <= last; i++)
+    for (size_t i = index_of(tree, vaddr, 0); status == PT_OK && pt->is_special && i <= last; i++)
         if (slot_is(tree, &pt->borrowed, i))
             return PT_SHARED;
     return status;
@@ -134,6 +134,8 @@ PT_INLINE bool format_is_sound(const struct tree *tree)
     /* What stands in every entry must have room above the addresses. */
     if (((format->leaf_bits | format->table_bits) &
          ~(encoding.paddr_mask(format) & ~(UINT64_MAX >> (64 - format->pa_bits)))) != 0)
+        return false;
+    if (has_parallel_writers(tree) && encoding.entry_size == 8 && !PT_WHOLE_8)
         return false;
     if (format->address_space > PT_ZERO_EXTENDED || format->new_mapping_owes > PT_OWES_FLUSH)
         return false;

@@ -23,6 +23,7 @@ static inline enum pt_status engine_prepare(struct page_table *pt, const struct 
     pt->ctx = ctx;
     pt->asid = PT_NO_ASID;
     forget_latest(pt);
+    pt->is_special = has_parallel_writers(&tree);
     return PT_OK;
 }
 

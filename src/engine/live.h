@@ -13,6 +13,11 @@
 
 /* ---- What is owed ------------------------------------------------------------------------------ */
 
+static inline bool root_is_latched(const struct tree *tree)
+{
+    return encoding.root_is_latched && encoding.root_is_latched(format_of(tree));
+}
+
 /* What entries that were unused and now are used owe. */
 static inline void owe_new_mapping(const struct tree *tree, struct pt_flush *flush, pt_vaddr vaddr, uint64_t size,
                                    uint64_t page_size, bool global, bool tables_linked)
@@ -23,6 +28,25 @@ static inline void owe_new_mapping(const struct tree *tree, struct pt_flush *flu
         pt_flush_add(flush, vaddr, size, page_size, global);
         flush->tables_changed |= tables_linked;
     }
+}
+
+/* Where the hardware holds the root's entries itself, all of it has to look again. */
+static inline void owe_root_entry(const struct tree *tree, struct pt_flush *flush, unsigned level)
+{
+    if (level == 0 && root_is_latched(tree)) {
+        flush->everything = true;
+        flush->tables_changed = true;
+    }
+}
+
+/*
+ * The tables on the way to a new mapping may be other writers', whose flush is still to come: whatever these owe is
+ * owed here, too.
+ */
+static inline void owe_tables_of_others(const struct tree *tree, struct pt_flush *flush)
+{
+    flush->tables_changed |= format_of(tree)->new_mapping_owes == PT_OWES_FLUSH;
+    owe_root_entry(tree, flush, 0);
 }
 
 static inline bool leaf_is_global(const struct tree *tree, pt_entry leaf, unsigned level)
@@ -66,20 +90,6 @@ static inline void settle(struct pt_flush *flush, pt_vaddr first, pt_vaddr last)
 }
 
 /* ---- Replacing --------------------------------------------------------------------------------- */
-
-static inline bool root_is_latched(const struct tree *tree)
-{
-    return encoding.root_is_latched && encoding.root_is_latched(format_of(tree));
-}
-
-/* Where the hardware holds the root's entries itself, all of it has to look again. */
-static inline void owe_root_entry(const struct tree *tree, struct pt_flush *flush, unsigned level)
-{
-    if (level == 0 && root_is_latched(tree)) {
-        flush->everything = true;
-        flush->tables_changed = true;
-    }
-}
 
 /* The hardware may change this leaf by itself. */
 static inline bool hardware_writes(const struct tree *tree, pt_entry leaf)
@@ -321,23 +331,26 @@ static inline bool split_breaks_itself(const struct tree *tree, const struct pag
     return replacement_breaks_itself(tree, pt, flush, at, vaddr, nth_leaf(tree, &singles, 0, at->level));
 }
 
-/* Whether a page begins at the boundary, or there is none across it. If not, *at is the one across. */
+/*
+ * Whether no page stands across the boundary. If one does, it is at *at. Of the addresses on both sides of it, `beside`
+ * is the one that is in the caller's region: the tables of the other may be another writer's, who retires them.
+ */
 static inline bool is_page_boundary(const struct tree *tree, const struct page_table *pt, pt_vaddr boundary,
-                                    struct place *at)
+                                    pt_vaddr beside, struct place *at)
 {
     if (boundary == 0 || is_aligned(boundary, level_size(tree, 0) << group_bits(tree, 0)))
         return true;
-    *at = descend(tree, pt->root, boundary);
+    *at = descend(tree, pt->root, beside);
     return at->kind != ENTRY_LEAF || page_first(tree, at, boundary) == boundary;
 }
 
 /* Split what is in the way of a page boundary, until it is one. */
-static inline void split_at(const struct tree *tree, const struct page_table *pt, pt_vaddr boundary,
+static inline void split_at(const struct tree *tree, const struct page_table *pt, pt_vaddr boundary, pt_vaddr beside,
                             struct reserve *reserve, struct pt_flush *flush)
 {
     struct place at;
 
-    while (!is_page_boundary(tree, pt, boundary, &at))
+    while (!is_page_boundary(tree, pt, boundary, beside, &at))
         split_page(tree, &at, boundary, reserve, flush);
 }
 
@@ -351,8 +364,8 @@ static inline struct edges edges_of(const struct tree *tree, const struct page_t
 {
     struct edges edges = {0};
 
-    edges.cut_first = !is_page_boundary(tree, pt, first, &edges.first);
-    edges.cut_end = !is_page_boundary(tree, pt, end, &edges.end);
+    edges.cut_first = !is_page_boundary(tree, pt, first, first, &edges.first);
+    edges.cut_end = !is_page_boundary(tree, pt, end, end - 1, &edges.end);
     return edges;
 }
 

@@ -309,27 +309,26 @@ static inline void write_run(const struct tree *tree, void *table, const struct 
 
     if (step->sort.level != last_level(tree))
         make_way(tree, table, step, flush);
-    for (size_t i = 0; i < step->count; i++)
-        store_entry(table, step->index + i, step_leaf(tree, request, step, attributes, i));
+    if (request->get_paddr) {
+        for (size_t i = 0; i < step->count; i++)
+            store_entry(table, step->index + i, step_leaf(tree, request, step, attributes, i));
+    } else {
+        struct leaves leaves = {attributes, shape_of(tree, step->sort), frame_for(request, step->vaddr)};
+
+        for (size_t i = 0; i < step->count; i++)
+            store_entry(table, step->index + i, nth_leaf(tree, &leaves, i, step->sort.level));
+    }
 }
 
-/* Returns whether tables were linked. */
-static inline bool commit_step(const struct tree *tree, const struct page_table *pt, const struct map_request *request,
-                               const struct map_step *step, struct reserve *reserve, struct pt_flush *flush)
+/* The tables that are missing on the way to the step, with its pages: nothing leads to them yet. Returns the topmost. */
+PT_INLINE pt_paddr make_tables(const struct tree *tree, const struct map_request *request, const struct map_step *step,
+                               const struct place *at, struct reserve *reserve)
 {
-    struct place at = descend_to(tree, pt->root, step->vaddr, step->sort.level);
-    pt_paddr below;
+    pt_paddr below = at->level + 1 == step->sort.level ? take_table(tree, at->table, at->index, at->level, reserve)
+                                                       : reserve_take(tree, reserve);
 
-    if (at.level == step->sort.level) {
-        write_run(tree, at.table, request, step, flush);
-        return false;
-    }
-
-    /* From the bottom up, so that one store makes all of it visible. */
-    below = at.level + 1 == step->sort.level ? take_table(tree, at.table, at.index, at.level, reserve)
-                                             : reserve_take(tree, reserve);
     fill_table(tree, table_at(tree, below), request, step);
-    for (unsigned level = step->sort.level - 1; level > at.level; level--) {
+    for (unsigned level = step->sort.level - 1; level > at->level; level--) {
         pt_paddr frame = reserve_take(tree, reserve);
         void *table = table_at(tree, frame);
 
@@ -337,9 +336,63 @@ static inline bool commit_step(const struct tree *tree, const struct page_table 
         fill_entry(table, index_of(tree, step->vaddr, level), table_entry(tree, below, level));
         below = frame;
     }
-    publish_entry(at.table, at.index, table_entry(tree, below, at.level));
+    return below;
+}
+
+/*
+ * Link these tables, whose topmost is of this level, beside other writers. Whoever comes second to an entry gives up all
+ * that it has made: then they are in the reserve that is returned. (Not by its address: it is to stay in registers.)
+ */
+PT_OUTLINE struct reserve link_beside_others(const struct page_table *pt, pt_vaddr vaddr, pt_paddr table,
+                                             unsigned level, unsigned lowest, struct reserve reserve)
+{
+    struct tree tree = tree_of(pt);
+    struct place at = descend_to(&tree, pt->root, vaddr, level - 1);
+
+    if (at.level == level - 1 && at.kind != ENTRY_TABLE &&
+        swap_entry(at.table, at.index, &at.entry, table_entry(&tree, table, at.level)))
+        return reserve;
+    for (; level < lowest; level++) {
+        pt_entry entry = load_entry(table_at(&tree, table), index_of(&tree, vaddr, level));
+
+        reserve_put(&tree, &reserve, table);
+        table = table_paddr(&tree, entry);
+    }
+    reserve_put(&tree, &reserve, table);
+    return reserve;
+}
+
+enum commit {
+    COMMIT_WRITTEN, /* into a table that is there */
+    COMMIT_LINKED,  /* with new tables */
+    COMMIT_AGAIN    /* not at all: another writer was quicker, and fewer tables are missing now */
+};
+
+static inline enum commit commit_step(const struct tree *tree, const struct page_table *pt,
+                                      const struct map_request *request, const struct map_step *step,
+                                      struct reserve *reserve, struct pt_flush *flush)
+{
+    struct place at = descend_to(tree, pt->root, step->vaddr, step->sort.level);
+    pt_paddr made;
+
+    if (at.level == step->sort.level) {
+        write_run(tree, at.table, request, step, flush);
+        return COMMIT_WRITTEN;
+    }
+    made = make_tables(tree, request, step, &at, reserve);
+    /* Where tables share a frame, all entries that lead into it are one writer's. */
+    if (PT_UNLIKELY(has_parallel_writers(tree)) && encoding.packed_bits == 0) {
+        struct reserve left = link_beside_others(pt, step->vaddr, made, at.level + 1, step->sort.level, *reserve);
+
+        if (left.count != reserve->count) {
+            *reserve = left;
+            return COMMIT_AGAIN;
+        }
+    } else {
+        publish_entry(at.table, at.index, table_entry(tree, made, at.level));
+    }
     owe_root_entry(tree, flush, at.level);
-    return true;
+    return COMMIT_LINKED;
 }
 
 static inline void commit_map(const struct tree *tree, struct page_table *pt, const struct map_request *request,
@@ -348,12 +401,14 @@ static inline void commit_map(const struct tree *tree, struct page_table *pt, co
     uint64_t smallest = UINT64_MAX;
     bool tables_linked = false;
 
-    forget_latest(pt);
     settle(flush, request->first, request->last);
     for (pt_vaddr vaddr = request->first;;) {
         struct map_step step = step_at(tree, request, vaddr);
+        enum commit done = commit_step(tree, pt, request, &step, reserve, flush);
 
-        tables_linked |= commit_step(tree, pt, request, &step, reserve, flush);
+        if (PT_UNLIKELY(done == COMMIT_AGAIN))
+            continue;
+        tables_linked |= done == COMMIT_LINKED;
         if (level_size(tree, step.sort.level) < smallest)
             smallest = level_size(tree, step.sort.level);
         if (step.last == request->last)
@@ -363,6 +418,69 @@ static inline void commit_map(const struct tree *tree, struct page_table *pt, co
     note_half(tree, pt, request->first, request->last);
     owe_new_mapping(tree, flush, request->first, request->last - request->first + 1, smallest,
                     request->flags & PT_GLOBAL, tables_linked);
+    if (PT_UNLIKELY(has_parallel_writers(tree)))
+        owe_tables_of_others(tree, flush);
+    else
+        forget_latest(pt);
+}
+
+/* Nothing is in this run of entries, which begins with the one at `at`. */
+PT_INLINE bool run_is_unused(const struct place *at, size_t count)
+{
+    pt_entry any = at->entry;
+
+    for (size_t i = 1; i < count; i++)
+        any |= load_entry(at->table, at->index + i);
+    return PT_LIKELY(any == 0);
+}
+
+/* Put pages of the smallest size there. */
+PT_INLINE void put_pages(const struct tree *tree, struct page_table *pt, const struct place *at, pt_vaddr vaddr,
+                         pt_paddr paddr, size_t count, pt_flags flags, struct pt_flush *flush)
+{
+    struct page_sort sort = {last_level(tree), 0};
+    uint64_t size = level_size(tree, sort.level);
+    pt_entry attributes;
+
+    settle(flush, vaddr, vaddr + (count * size - 1));
+    attributes = attributes_of(tree, flags, sort);
+    for (size_t i = 0; i < count; i++)
+        store_entry(at->table, at->index + i,
+                    attributes ^ encoding.address(format_of(tree), paddr + i * size, shape_of(tree, sort)));
+    owe_new_mapping(tree, flush, vaddr, count * size, size, flags & PT_GLOBAL, false);
+    note_half(tree, pt, vaddr, vaddr);
+}
+
+/* The request is for pages of the smallest size in one table of the last level. */
+PT_INLINE bool request_is_short(const struct tree *tree, const struct map_request *request)
+{
+    unsigned level = last_level(tree);
+
+    return !request->get_paddr && request->smallest.level == level && request->smallest.group == 0 &&
+           (request->first ^ request->last) >> level_shift(tree, level - 1) == 0 &&
+           !(request->huge &&
+             (group_bits(tree, level) != 0 || request->last - request->first + 1 == level_size(tree, level - 1)));
+}
+
+PT_INLINE size_t request_pages(const struct tree *tree, const struct map_request *request)
+{
+    return (size_t)((request->last - request->first + 1) >> page_shift(tree));
+}
+
+/* Where there are other writers, there is no latest table: the short way is one look. false: it takes more. */
+PT_OUTLINE bool map_beside_others(struct page_table *pt, const struct map_request *request, struct pt_flush *flush)
+{
+    struct tree tree = tree_of(pt);
+    struct place at;
+
+    if (!request_is_short(&tree, request) || is_borrowed(&tree, pt, request->first))
+        return false;
+    at = descend_inline(&tree, pt->root, request->first, last_level(&tree));
+    if (at.level != last_level(&tree) || !run_is_unused(&at, request_pages(&tree, request)))
+        return false;
+    put_pages(&tree, pt, &at, request->first, request->paddr, request_pages(&tree, request), request->flags, flush);
+    owe_tables_of_others(&tree, flush);
+    return true;
 }
 
 static inline enum pt_status map_request_in_steps(struct page_table *pt, const struct map_request *request,
@@ -373,6 +491,8 @@ static inline enum pt_status map_request_in_steps(struct page_table *pt, const s
     enum pt_status status;
     size_t needed;
 
+    if (PT_UNLIKELY(has_parallel_writers(&tree)) && map_beside_others(pt, request, flush))
+        return PT_OK;
     do
         status = plan_map(&tree, pt, request, &needed);
     while (must_plan_again(&tree, pt, &reserve, needed, &status));
@@ -400,35 +520,24 @@ PT_INLINE enum pt_status check_page(const struct tree *tree, pt_vaddr vaddr, pt_
 }
 
 /*
- * Put `count` pages of the smallest size into a table that is there, where nothing is; false if it is not as simple as
- * that. The arguments are good. Of linear trees only.
+ * Put the pages into a table that is there, where nothing is; false if it is not as simple as that. The arguments are
+ * good. Of linear trees only.
  */
 PT_INLINE bool map_into_table(const struct tree *tree, struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr,
                               size_t count, pt_flags flags, struct pt_flush *flush)
 {
-    struct page_sort sort = {last_level(tree), 0};
-    uint64_t size = level_size(tree, sort.level);
-    pt_entry any = 0, attributes;
     struct place at;
 
     if (PT_UNLIKELY(!find_latest(tree, pt, vaddr, &at))) {
-        at = descend_inline(tree, pt->root, vaddr, sort.level);
-        if (at.level != sort.level || is_borrowed(tree, pt, vaddr))
+        at = descend_inline(tree, pt->root, vaddr, last_level(tree));
+        if (at.level != last_level(tree) ||
+            (PT_UNLIKELY(pt->is_special) && (has_parallel_writers(tree) || is_borrowed(tree, pt, vaddr))))
             return false;
     }
-    for (size_t i = 0; i < count; i++)
-        any |= load_entry(at.table, at.index + i);
-    if (PT_UNLIKELY(any != 0))
+    if (!run_is_unused(&at, count))
         return false;
-
     remember_latest(tree, pt, &at, vaddr);
-    settle(flush, vaddr, vaddr + (count * size - 1));
-    attributes = attributes_of(tree, flags, sort);
-    for (size_t i = 0; i < count; i++)
-        store_entry(at.table, at.index + i,
-                    attributes ^ encoding.address(format_of(tree), paddr + i * size, shape_of(tree, sort)));
-    owe_new_mapping(tree, flush, vaddr, count * size, size, flags & PT_GLOBAL, false);
-    note_half(tree, pt, vaddr, vaddr);
+    put_pages(tree, pt, &at, vaddr, paddr, count, flags, flush);
     return true;
 }
 
@@ -478,18 +587,12 @@ static inline enum pt_status check_map_region(const struct tree *tree, pt_vaddr 
     return status;
 }
 
-/* A region that begins and ends in one table of the last level, and allows only pages of the smallest size. */
 PT_INLINE bool map_short_region(struct page_table *pt, const struct map_request *request, struct pt_flush *flush)
 {
     struct tree tree = linear_tree_of(pt);
-    unsigned level = last_level(&tree);
-    uint64_t size = request->last - request->first + 1;
 
-    if ((request->first ^ request->last) >> level_shift(&tree, level - 1) != 0 ||
-        (request->huge && (group_bits(&tree, level) != 0 || size == level_size(&tree, level - 1))))
-        return false;
-    return map_into_table(&tree, pt, request->first, request->paddr, (size_t)(size >> page_shift(&tree)),
-                          request->flags, flush);
+    return request_is_short(&tree, request) && map_into_table(&tree, pt, request->first, request->paddr,
+                                                              request_pages(&tree, request), request->flags, flush);
 }
 
 static inline enum pt_status engine_map_region(struct page_table *pt, pt_vaddr vaddr, pt_paddr paddr, uint64_t size,

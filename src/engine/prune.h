@@ -90,12 +90,16 @@ static inline enum pt_status engine_prune(struct page_table *pt, pt_vaddr vaddr,
     if (status != PT_OK)
         return status;
 
-    forget_latest(pt);
+    if (!has_parallel_writers(&tree))
+        forget_latest(pt);
     for (unsigned level = last_level(&tree); level-- > 0;) {
         struct place at;
 
         for (pt_vaddr next = vaddr; next_table(&tree, pt, level, &next, last, &at);) {
-            if (may_retire(&tree, pt, level, at.index) &&
+            bool covered = next >= vaddr && entry_last(&tree, level, next) <= last;
+
+            /* Other writers may be in a table that the region does not cover. */
+            if ((covered || !has_parallel_writers(&tree)) && may_retire(&tree, pt, level, at.index) &&
                 table_is_unused(&tree, table_of(&tree, at.entry), level + 1, 0))
                 retire_unused(&tree, at.table, at.index, level, next, flush);
             if (entry_last(&tree, level, next) >= last)

@@ -57,6 +57,13 @@ static inline pt_paddr alloc_linked_table(const struct tree *tree, const struct 
     return frame;
 }
 
+static inline void reserve_put(const struct tree *tree, struct reserve *reserve, pt_paddr frame)
+{
+    __builtin_memcpy(table_at(tree, frame), &reserve->first, sizeof(reserve->first));
+    reserve->first = frame;
+    reserve->count++;
+}
+
 static inline pt_paddr reserve_take(const struct tree *tree, struct reserve *reserve)
 {
     pt_paddr frame = reserve->first;
@@ -88,9 +95,7 @@ static inline bool must_plan_again(const struct tree *tree, const struct page_ta
             *status = PT_NO_MEMORY;
             return false;
         }
-        __builtin_memcpy(table_at(tree, frame), &reserve->first, sizeof(reserve->first));
-        reserve->first = frame;
-        reserve->count++;
+        reserve_put(tree, reserve, frame);
     }
     return true;
 }

@@ -197,7 +197,8 @@ static inline enum pt_status engine_collapse(struct page_table *pt, pt_vaddr vad
     if (status != PT_OK)
         return status;
 
-    forget_latest(pt);
+    if (!has_parallel_writers(&tree))
+        forget_latest(pt);
     /* Whole tables first: what they become need not be grouped. */
     for (unsigned level = last_level(&tree);; level--) {
         if (level > 0 && level_has_pages(&tree, level - 1))

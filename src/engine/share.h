@@ -102,7 +102,7 @@ static inline void commit_copy(const struct tree *tree, struct page_table *pt, c
     uint64_t size = level_size(tree, 0);
 
     source->has_lent = true;
-    pt->has_borrowed = true;
+    pt->is_special = true;
     forget_latest(pt);
     note_half(tree, pt, vaddr, vaddr + ((uint64_t)(last - first) * size));
     settle(flush, vaddr, vaddr + ((uint64_t)(last - first) * size + (size - 1)));

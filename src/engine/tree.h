@@ -67,6 +67,21 @@ PT_INLINE const struct pt_format *format_of(const struct tree *tree)
 }
 
 /*
+ * Other writers may be at work, in regions of their own: the descriptor's choice. Then a table is linked only where
+ * there still is none, leaves the tree only where the caller's region is all that it translates, and what is in the
+ * struct page_table stays as it is.
+ */
+PT_INLINE bool has_parallel_writers(const struct tree *tree)
+{
+#ifdef PT_PARALLEL_WRITERS
+    (void)tree;
+    return true;
+#else
+    return format_of(tree)->parallel_writers;
+#endif
+}
+
+/*
  * Canonical are the lowest 2^canonical_bits of the addresses that are canonical_bias higher, for these are the lower
  * and the upper half in one piece.
  */
@@ -232,14 +247,20 @@ PT_INLINE bool slot_is(const struct tree *tree, const struct pt_root_slots *slot
     return (__atomic_load_n(&slots->bits[slot / 32], __ATOMIC_RELAXED) >> (slot % 32)) & 1;
 }
 
-/* Atomic because pt_walk reads `upper` beside a writer. */
+/* Atomic because pt_walk reads `upper` beside a writer, and other writers change the bits beside this one. */
 PT_INLINE void slot_set(const struct tree *tree, struct pt_root_slots *slots, size_t root_index, bool value)
 {
     size_t slot = root_index >> slot_shift(tree);
+    uint32_t *word = &slots->bits[slot / 32];
     uint32_t bit = UINT32_C(1) << (slot % 32);
-    uint32_t bits = slots->bits[slot / 32];
+    uint32_t bits = __atomic_load_n(word, __ATOMIC_RELAXED);
 
-    __atomic_store_n(&slots->bits[slot / 32], value ? bits | bit : bits & ~bit, __ATOMIC_RELAXED);
+    if (has_parallel_writers(tree))
+        while (!!(bits & bit) != value &&
+               !__atomic_compare_exchange_n(word, &bits, bits ^ bit, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            ;
+    else
+        __atomic_store_n(word, value ? bits | bit : bits & ~bit, __ATOMIC_RELAXED);
 }
 
 /* Where a root may serve either half, remember which one is used: the tables do not tell. */
@@ -275,9 +296,11 @@ typedef uint64_t entry_8 __attribute__((aligned(8)));
 /*
  * Entries of live tables are read and written whole: a table walker, or a reader without a lock, sees
  * the old or the new one. A 32-bit CPU that cannot write 64 bits at once has no MMU that reads entries
- * of 64 bits; there, readers need the lock too.
+ * of 64 bits; there, readers need the lock too, and there are no parallel writers.
  */
 #if defined(__LP64__) || __GCC_ATOMIC_LLONG_LOCK_FREE == 2
+#define PT_WHOLE_8 true
+
 PT_INLINE pt_entry load_8(const entry_8 *slot)
 {
     return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -293,6 +316,8 @@ PT_INLINE bool swap_8(entry_8 *slot, pt_entry *expected, pt_entry entry)
     return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 #else
+#define PT_WHOLE_8 false
+
 PT_INLINE pt_entry load_8(const entry_8 *slot)
 {
     return *(const volatile entry_8 *)slot;
@@ -554,7 +579,7 @@ static inline struct place descend(const struct tree *tree, pt_paddr root, pt_va
 /* vaddr's entry is in a part that another table owns. */
 PT_INLINE bool is_borrowed(const struct tree *tree, const struct page_table *pt, pt_vaddr vaddr)
 {
-    return PT_UNLIKELY(pt->has_borrowed) && slot_is(tree, &pt->borrowed, index_of(tree, vaddr, 0));
+    return PT_UNLIKELY(pt->is_special) && slot_is(tree, &pt->borrowed, index_of(tree, vaddr, 0));
 }
 
 /* ---- The latest table -------------------------------------------------------------------------- */
@@ -562,6 +587,7 @@ PT_INLINE bool is_borrowed(const struct tree *tree, const struct page_table *pt,
 /*
  * Single pages come one beside the other: the table of the last level where the latest one was changed is remembered,
  * and with it that its addresses are canonical and not borrowed. Forgotten by whatever may take tables out of the tree.
+ * Parallel writers have none: it would be one for all.
  */
 PT_INLINE void forget_latest(struct page_table *pt)
 {

@@ -254,7 +254,7 @@ void machine_build(const struct shape *shapes)
                                         .measures = geometry.measures,
                                         .latest_table = PT_NO_FRAME,
                                         .asid = t + 1,
-                                        .has_borrowed = shapes[t].borrowed != 0,
+                                        .is_special = shapes[t].borrowed != 0,
                                         .has_lent = shapes[t].lent != 0};
         slots_from(&tables[t].borrowed, shapes[t].borrowed);
         slots_from(&tables[t].lent, shapes[t].lent);
