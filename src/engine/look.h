@@ -52,6 +52,15 @@ static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr 
     return report(&tree, &at, vaddr, out);
 }
 
+/* The entry holds the address that it translates to itself; others of a group hold where the page begins. */
+static inline bool has_own_address(const struct tree *tree, struct page_sort sort)
+{
+    struct shape shape = shape_of(tree, sort);
+
+    return encoding.address(format_of(tree), level_size(tree, sort.level), shape) !=
+           encoding.address(format_of(tree), 0, shape);
+}
+
 /* Own tables hold what `encoding` made, and that is sound. */
 static inline void engine_decode(const struct page_table *pt, unsigned level, size_t index, uint64_t bits,
                                  uint64_t above, bool as_mmu, struct pt_decoded *out)
@@ -68,18 +77,20 @@ static inline void engine_decode(const struct page_table *pt, unsigned level, si
         out->malformed = encoding.malformed ? encoding.malformed(format, bits, level) : 0;
         if (leaf && !out->malformed && !level_has_pages(&tree, level))
             out->malformed = bits;
-        if (encoding.as_seen)
-            bits = encoding.as_seen(format, bits, above, level);
     }
     out->kind = leaf ? PT_ENTRY_LEAF : PT_ENTRY_TABLE;
-    out->seen = bits;
+    out->seen = as_mmu && encoding.as_seen ? encoding.as_seen(format, bits, above, level) : bits;
     if (leaf) {
         out->group = leaf_sort(&tree, bits, level).group;
-        out->paddr = leaf_paddr(&tree, bits, level, index) & ~(level_size(&tree, level) - 1);
-        out->flags = encoding.leaf_flags(format, bits, level == last_level(&tree));
+        out->paddr = has_own_address(&tree, leaf_sort(&tree, bits, level)) ? address_in_leaf(&tree, bits, level)
+                                                                           : leaf_paddr(&tree, bits, level, index);
+        out->paddr &= ~(level_size(&tree, level) - 1);
+        out->flags = encoding.leaf_flags(format, out->seen, level == last_level(&tree));
     } else {
         out->paddr = table_paddr(&tree, bits);
     }
+    if (as_mmu && !out->malformed)
+        out->paddr &= ~measures_of(&tree).not_in_paddr; /* what does not exist is ignored */
 }
 
 #endif

@@ -8,6 +8,7 @@
 
 #if PT_HAS_FAMILY(AARCH64)
 
+#define PT_FAMILY_MMU pt_mmu_aarch64
 #include "../engine/engine.h"
 
 #if defined(__aarch64__)
@@ -54,6 +55,8 @@ static const struct encoding encoding = {
     .clear_recorded = stage1_clear_recorded,
     .hardware_writes = stage1_hardware_writes,
     .must_break = stage1_must_break,
+    .as_seen = stage1_as_seen,
+    .malformed = vmsa_malformed,
     .invalidate = AARCH64_INVALIDATE,
     .is_live = AARCH64_IS_LIVE,
 };

@@ -11,6 +11,7 @@
 
 #if PT_HAS_FAMILY(AARCH64_STAGE2)
 
+#define PT_FAMILY_MMU pt_mmu_aarch64_stage2
 #include "../engine/engine.h"
 
 #if defined(__aarch64__)
@@ -23,13 +24,6 @@
 #endif
 
 #include "vmsa.h"
-
-#define STAGE2_ATTR_SHIFT 2 /* MemAttr, bits 5:2 */
-#define STAGE2_ATTR (UINT64_C(15) << 2)
-#define STAGE2_READ (UINT64_C(1) << 6)  /* S2AP[0] */
-#define STAGE2_WRITE (UINT64_C(1) << 7) /* S2AP[1]; with DBM the hardware sets it */
-#define STAGE2_XNX (UINT64_C(1) << 53)  /* XN[0], with FEAT_XNX: the sense of XN[1] for EL1 is the other */
-#define STAGE2_XN (UINT64_C(1) << 54)   /* XN[1] */
 
 PT_INLINE bool stage2_has_xnx(const struct pt_format *format)
 {
@@ -133,6 +127,16 @@ PT_INLINE bool stage2_must_break(const struct pt_format *format, pt_entry from, 
                            VMSA_AF | dirty | VMSA_SOFTWARE | VMSA_SAVED_DIRTY);
 }
 
+/* What others may have built: no entry limits what lies below. */
+static pt_entry stage2_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
+{
+    (void)above;
+    if (vmsa_kind(format, entry, level + 1u == format->levels) == ENTRY_TABLE)
+        return entry;
+    entry &= ~(VMSA_NO_ACCESS | VMSA_SAVED_DIRTY);
+    return format->tracks_access || (entry & VMSA_AF) ? entry : entry & ~VMSA_VALID;
+}
+
 static const struct encoding encoding = {
     .entry_size = 8,
     .paddr_mask = vmsa_paddr_mask,
@@ -151,6 +155,8 @@ static const struct encoding encoding = {
     .clear_recorded = stage2_clear_recorded,
     .hardware_writes = stage2_hardware_writes,
     .must_break = stage2_must_break,
+    .as_seen = stage2_as_seen,
+    .malformed = vmsa_malformed,
     .invalidate = STAGE2_INVALIDATE,
     .is_live = STAGE2_IS_LIVE,
 };

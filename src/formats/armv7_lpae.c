@@ -11,6 +11,7 @@
 
 #if PT_HAS_FAMILY(ARMV7_LPAE)
 
+#define PT_FAMILY_MMU pt_mmu_armv7_lpae
 #include "../engine/engine.h"
 
 #if defined(__arm__) && !defined(__aarch64__) && __ARM_ARCH >= 7
@@ -61,6 +62,7 @@ static const struct encoding encoding = {
     .clear_recorded = stage1_clear_recorded,
     .hardware_writes = stage1_hardware_writes,
     .must_break = stage1_must_break,
+    .as_seen = stage1_as_seen,
     .invalidate = ARMV7_INVALIDATE,
     .is_live = ARMV7_IS_LIVE,
 };

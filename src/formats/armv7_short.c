@@ -13,6 +13,7 @@
 
 #if PT_HAS_FAMILY(ARMV7_SHORT)
 
+#define PT_FAMILY_MMU pt_mmu_armv7_short
 #include "../engine/engine.h"
 
 #if defined(__arm__) && !defined(__aarch64__) && __ARM_ARCH >= 7
@@ -24,35 +25,7 @@
 #define ARMV7_IS_LIVE NULL
 #endif
 
-/* Bits 1:0 of a descriptor. */
-#define ARMV7_TABLE UINT64_C(1)    /* first level */
-#define ARMV7_SECTION UINT64_C(2)  /* first level; bit 0 would be PXN, where there is one */
-#define ARMV7_LARGE UINT64_C(1)    /* second level */
-#define ARMV7_SMALL UINT64_C(2)    /* second level; bit 0 is XN */
-#define ARMV7_SMALL_XN UINT64_C(1) /* B3.5.1 "Second-level descriptors" */
-
-/* The attributes of a small page; those of a large page and of a section are the same ones elsewhere. */
-struct armv7_layout {
-    unsigned memory;      /* C and B stand in bits 3:2 of all, TEX from here on */
-    unsigned permissions; /* AP[1:0] */
-    unsigned others;      /* AP[2], S, nG, in this order */
-    pt_entry xn;
-    pt_entry address;
-};
-
-#define ARMV7_FROM(bit) (~UINT64_C(0) << (bit) & UINT64_C(0xffffffff))
-
-static const struct armv7_layout armv7_small = {6, 4, 9, ARMV7_SMALL_XN, ARMV7_FROM(12)};
-static const struct armv7_layout armv7_large = {12, 4, 9, UINT64_C(1) << 15, ARMV7_FROM(16)};
-static const struct armv7_layout armv7_section = {12, 10, 15, UINT64_C(1) << 4, ARMV7_FROM(20)};
-static const struct armv7_layout armv7_supersection = {12, 10, 15, UINT64_C(1) << 4, ARMV7_FROM(24)};
-
-#define ARMV7_SUPERSECTION (UINT64_C(1) << 18)
-#define ARMV7_AP_VALID UINT64_C(1)   /* AP[0], as a field: with AFE = 0, all rights that there are have it */
-#define ARMV7_AP_USER UINT64_C(2)    /* AP[1] */
-#define ARMV7_READ_ONLY UINT64_C(1)  /* AP[2], as the lowest of the others */
-#define ARMV7_SHAREABLE UINT64_C(2)  /* S */
-#define ARMV7_NOT_GLOBAL UINT64_C(4) /* nG */
+#include "armv7_bits.h"
 
 /*
  * A descriptor whose bits 1:0 are zero is invalid, and the rest of it ours. A mapping without access keeps AP[0]; that
@@ -242,6 +215,30 @@ PT_INLINE pt_paddr armv7_paddr_mask(const struct pt_format *format)
     return ARMV7_FROM(12);
 }
 
+/*
+ * What others may have built: of AP[1:0] the library's own are 1 and 3. 0 allows nothing; of 2, by which PL0 reads what PL1
+ * may write, the user's rights are told.
+ */
+static pt_entry armv7_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
+{
+    bool last_level = level + 1u == format->levels;
+    const struct armv7_layout *layout = armv7_layout_of(armv7_shape(entry, last_level));
+
+    if (armv7_kind(format, entry, last_level) == ENTRY_TABLE)
+        return entry;
+    if ((last_level ? above & ARMV7_TABLE_PXN : entry & ARMV7_SECTION_PXN) &&
+        !(entry >> layout->permissions & ARMV7_AP_USER))
+        entry |= layout->xn;
+    switch (entry >> layout->permissions & 3) {
+    case 0:
+        return entry & ~UINT64_C(3); /* nothing is valid */
+    case ARMV7_AP_USER:
+        return entry | ARMV7_READ_ONLY << layout->others;
+    default:
+        return entry;
+    }
+}
+
 static const struct encoding encoding = {
     .entry_size = 4,
     .page_shift = 12,
@@ -263,6 +260,7 @@ static const struct encoding encoding = {
     .keep_recorded = armv7_keep_recorded,
     .clear_recorded = armv7_clear_recorded,
     .must_break = armv7_must_break,
+    .as_seen = armv7_as_seen,
     .invalidate = ARMV7_INVALIDATE,
     .is_live = ARMV7_IS_LIVE,
 };

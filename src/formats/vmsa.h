@@ -8,20 +8,7 @@
 #define PT_FORMATS_VMSA_H
 
 #include "../engine/encoding.h"
-
-#define VMSA_VALID (UINT64_C(1) << 0)
-#define VMSA_TABLE (UINT64_C(1) << 1)       /* above the last level: a table, not a block */
-#define VMSA_PAGE (UINT64_C(1) << 1)        /* in the last level: must be set */
-#define VMSA_SH (UINT64_C(3) << 8)          /* bits 9:8 */
-#define VMSA_SH_INNER (UINT64_C(3) << 8)    /* inner shareable; Device ignores it */
-#define VMSA_AF (UINT64_C(1) << 10)         /* accessed; without FEAT_HAFDBS a clear one faults */
-#define VMSA_DBM (UINT64_C(1) << 51)        /* read-only means clean: a write makes it writable (FEAT_HAFDBS) */
-#define VMSA_CONTIGUOUS (UINT64_C(1) << 52) /* one of a group of neighbours that are one page */
-
-/* Bits 58:55 are free for software: two for the user, two ours. VALID = 0 makes all other bits ours, too. */
-#define VMSA_SOFTWARE (UINT64_C(3) << 57)
-#define VMSA_SAVED_DIRTY (UINT64_C(1) << 56) /* dirty, while not writable */
-#define VMSA_NO_ACCESS (UINT64_C(1) << 55)
+#include "vmsa_bits.h"
 
 /* ---- Addresses --------------------------------------------------------------------------------- */
 
@@ -38,9 +25,6 @@ PT_INLINE bool vmsa_has_shareability(const struct pt_format *format)
 {
     return !vmsa_is_wide(format) || format->page_shift == 16;
 }
-
-/* The bits of an address, or of a descriptor, from `low` to `high`. */
-#define VMSA_BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
 
 /* The bits of the entry that hold the address. */
 PT_INLINE pt_entry vmsa_address_field(const struct pt_format *format)
@@ -223,6 +207,17 @@ PT_INLINE pt_flags vmsa_memory_flags(const struct pt_format *format, unsigned in
 {
     return (index == format->memory_index.device ? PT_DEVICE : 0) |
            (index == format->memory_index.uncached ? PT_UNCACHED : 0);
+}
+
+/* ---- Tables of others -------------------------------------------------------------------------- */
+
+/* D8.2.4: an output address that is too wide. */
+PT_INLINE pt_entry vmsa_malformed(const struct pt_format *format, pt_entry entry, unsigned level)
+{
+    pt_paddr too_wide = ~(UINT64_MAX >> (64 - format->pa_bits)) & ~(format->leaf_bits | format->table_bits);
+
+    (void)level;
+    return entry & vmsa_pack_address(format, too_wide) & vmsa_address_field(format);
 }
 
 #endif

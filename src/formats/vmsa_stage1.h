@@ -13,14 +13,6 @@
 
 #include "vmsa.h"
 
-#define STAGE1_ATTR_SHIFT 2 /* AttrIndx, bits 4:2: which byte of MAIR_EL1 */
-#define STAGE1_ATTR (UINT64_C(7) << 2)
-#define STAGE1_AP_EL0 (UINT64_C(1) << 6) /* AP[1]: EL0 may access; RES1 where there is none */
-#define STAGE1_AP_RO (UINT64_C(1) << 7)  /* AP[2]: read-only */
-#define STAGE1_NG (UINT64_C(1) << 11)    /* not global */
-#define STAGE1_PXN (UINT64_C(1) << 53)   /* EL1 may not execute */
-#define STAGE1_UXN (UINT64_C(1) << 54)   /* EL0 may not execute; XN where there is one privilege level */
-
 /* D8.4.1: a regime with one privilege level has one XN, and neither ASIDs nor AP[1] and nG. */
 PT_INLINE bool stage1_has_el0(const struct pt_format *format)
 {
@@ -113,6 +105,25 @@ PT_INLINE bool stage1_must_break(const struct pt_format *format, pt_entry from, 
 
     return vmsa_must_break(format, from, to, last_level, STAGE1_ATTR | VMSA_SH | STAGE1_NG,
                            VMSA_AF | dirty | VMSA_SOFTWARE | VMSA_SAVED_DIRTY);
+}
+
+/*
+ * What others may have built. APTable, UXNTable and PXNTable of the entries above limit what lies below (D8.4.3). A
+ * clear access flag faults where the hardware does not set it.
+ */
+static pt_entry stage1_as_seen(const struct pt_format *format, pt_entry entry, pt_entry above, unsigned level)
+{
+    bool last_level = level + 1u == format->levels;
+
+    if (vmsa_kind(format, entry, last_level) == ENTRY_TABLE)
+        return entry | (above & VMSA_TABLE_LIMITS);
+    entry &= ~(VMSA_NO_ACCESS | VMSA_SAVED_DIRTY);
+    if (above & VMSA_AP_TABLE_RO)
+        entry = (entry | STAGE1_AP_RO) & ~VMSA_DBM;
+    if ((above & VMSA_AP_TABLE_NO_EL0) && stage1_has_el0(format))
+        entry &= ~STAGE1_AP_EL0;
+    entry |= (above & VMSA_UXN_TABLE ? STAGE1_UXN : 0) | (above & VMSA_PXN_TABLE ? STAGE1_PXN : 0);
+    return format->tracks_access || (entry & VMSA_AF) ? entry : entry & ~VMSA_VALID;
 }
 
 #endif

@@ -27,20 +27,20 @@ struct pt_mmu {
     const char *(*exception_name)(const struct pt_explanation *e);
 };
 
-extern const struct pt_mmu pt_mmu_x86, pt_mmu_ept, pt_mmu_riscv, pt_mmu_loongarch;
+extern const struct pt_mmu pt_mmu_x86, pt_mmu_ept, pt_mmu_riscv, pt_mmu_loongarch, pt_mmu_aarch64,
+    pt_mmu_aarch64_stage2, pt_mmu_armv7_lpae, pt_mmu_armv7_short;
 
 /* With PT_ONLY_FORMAT, by the number of its family. */
 #define PT_MMU_OF_1 pt_mmu_x86
-#define PT_MMU_OF_2 PT_NO_MMU
+#define PT_MMU_OF_2 pt_mmu_aarch64
 #define PT_MMU_OF_3 pt_mmu_riscv
 #define PT_MMU_OF_4 pt_mmu_loongarch
-#define PT_MMU_OF_5 PT_NO_MMU
+#define PT_MMU_OF_5 pt_mmu_armv7_short
 #define PT_MMU_OF_6 pt_mmu_riscv
 #define PT_MMU_OF_7 pt_mmu_x86
 #define PT_MMU_OF_8 pt_mmu_ept
-#define PT_MMU_OF_9 PT_NO_MMU
-#define PT_MMU_OF_10 PT_NO_MMU
-#define PT_NO_MMU (*(const struct pt_mmu *)0)
+#define PT_MMU_OF_9 pt_mmu_aarch64_stage2
+#define PT_MMU_OF_10 pt_mmu_armv7_lpae
 
 #ifndef PT_ONLY_FORMAT
 #include "../operations.h"

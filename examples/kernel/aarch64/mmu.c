@@ -152,8 +152,10 @@ static bool user_may(enum access access, pt_vaddr vaddr)
 }
 #endif
 
+static const struct machine_explain explain;
 const struct machine_options machine_options = {
     .check_detect = virt_check_detect,
+    .explain = &explain,
     .translate_write = translate_write,
 #ifndef MACHINE_EL2
     .user_may = user_may,
@@ -194,3 +196,71 @@ struct access_result machine_access(enum access access, pt_vaddr vaddr, uint64_t
     }
     return (struct access_result){faulted != 0, faulted != 0 ? trap_vaddr : 0};
 }
+
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+#ifdef MACHINE_EL2
+#define STATE 0
+#define HAS_USER false
+#else
+#define STATE (PT_CPU_PAN | PT_CPU_EPAN)
+#define HAS_USER true
+#endif
+
+#define SCTLR_EPAN (UINT64_C(1) << 57)
+#define LEAF_GUARDED (UINT64_C(1) << 50) /* FEAT_BTI: only what is meant to be branched to */
+
+/* As EL0 does it: LDTR, STTR. */
+static bool unprivileged_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    uint64_t faulted = 0, loaded = *value;
+
+    if (access == ACCESS_READ)
+        TRY("ldtr %[value], [%[vaddr]]");
+    else
+        TRY("sttr %[value], [%[vaddr]]");
+    if (access == ACCESS_READ && faulted == 0)
+        *value = loaded;
+    return faulted != 0;
+}
+
+static void set_state(uint32_t cpu)
+{
+#ifdef MACHINE_EL2
+    (void)cpu;
+#else
+    uint64_t control = READ_REGISTER("sctlr_el1") & ~SCTLR_EPAN;
+
+    WRITE_REGISTER("sctlr_el1", control | (cpu & PT_CPU_EPAN ? SCTLR_EPAN : 0));
+    WRITE_REGISTER(PAN, cpu & PT_CPU_PAN ? PAN_ON : 0);
+    __asm__ volatile("isb" : : : "memory");
+    forget();
+#endif
+}
+
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    struct machine_fault fault;
+    uint64_t syndrome;
+
+    set_state(cpu);
+    fault.faulted = user ? unprivileged_access(access, vaddr, value) : machine_access(access, vaddr, value).faulted;
+    syndrome = READ_REGISTER("esr_" EL);
+    set_state(PT_CPU_PAN);
+    fault.exception = (uint32_t)(syndrome >> 26) & 0x3f;
+    fault.code = syndrome & 0x7f;
+    if (user)
+        fault.exception &= ~1u; /* it was made at EL1 all the same */
+    return fault;
+}
+
+/* There is no instruction that fetches as EL0 does, and what fetching from guarded pages comes to is FEAT_BTI's. */
+static bool emulated(struct pt_explanation *e)
+{
+    return !(e->access & PT_EXECUTE) ||
+           (!(e->access & PT_USER) && !(e->is_translated && (e->step[e->steps - 1].bits & LEAF_GUARDED)));
+}
+
+static const struct machine_explain explain = {
+    .cpu = STATE, .has_user = HAS_USER, .access = explained_access, .emulated = emulated};

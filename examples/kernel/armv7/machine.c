@@ -150,7 +150,8 @@ static bool user_may(enum access access, pt_vaddr vaddr)
     return (par & 1) == 0;
 }
 
-const struct machine_options machine_options = {.user_may = user_may};
+static const struct machine_explain explain;
+const struct machine_options machine_options = {.user_may = user_may, .explain = &explain};
 
 /* ---- Accesses ------------------------------------------------------------------------------------ */
 
@@ -210,3 +211,63 @@ void machine_sync_instructions(void)
     PT_ARMV7_WRITE("p15, 0, %0, c7, c1, 0", 0); /* ICIALLUIS */
     __asm__ volatile("dsb ish\n\tisb" : : : "memory");
 }
+
+/* ---- Explained accesses -------------------------------------------------------------------------- */
+
+/* As PL0 does it: LDRT, STRT; the upper half of what is there is 0. */
+static bool unprivileged_access(enum access access, pt_vaddr vaddr, uint64_t *value)
+{
+    uint64_t loaded = *value;
+    uint32_t faulted = 0;
+
+    if (access == ACCESS_READ)
+        TRY("ldrt %[value], [%[vaddr]]");
+    else
+        TRY("strt %[value], [%[vaddr]]");
+    if (access == ACCESS_READ && faulted == 0)
+        *value = (uint32_t)loaded;
+    return faulted != 0;
+}
+
+static struct machine_fault explained_access(enum access access, bool user, pt_vaddr vaddr, uint32_t cpu,
+                                             uint64_t *value)
+{
+    struct machine_fault fault;
+    uint32_t status;
+
+    (void)cpu;
+    fault.faulted = user ? unprivileged_access(access, vaddr, value) : machine_access(access, vaddr, value).faulted;
+    fault.exception = access == ACCESS_EXECUTE;
+    if (access == ACCESS_EXECUTE)
+        PT_ARMV7_READ("p15, 0, %0, c5, c0, 1", status); /* IFSR */
+    else
+        PT_ARMV7_READ("p15, 0, %0, c5, c0, 0", status); /* DFSR */
+    fault.code = status & (is_long() ? 0xa3f : 0xc0f);
+    return fault;
+}
+
+/* There is no instruction that fetches as PL0 does. Domains other than 0 are not clients here. */
+static bool emulated(struct pt_explanation *e)
+{
+    const uint64_t domain = 0x1e0, supersection = UINT64_C(1) << 18 | 2;
+    uint64_t first = e->steps > 0 ? e->step[0].bits : 0;
+
+    return !((e->access & PT_EXECUTE) && (e->access & PT_USER)) &&
+           (is_long() || !(first & domain) || (first & supersection) == supersection);
+}
+
+/* All that the CPU has: pages of 1G; supersections above 4 GiB. */
+static const struct pt_format *whole_format(void)
+{
+    static struct pt_format whole;
+
+    whole = format;
+    if (is_long())
+        whole.page_sizes |= PT_1G;
+    else
+        whole.pa_bits = 40;
+    return &whole;
+}
+
+static const struct machine_explain explain = {
+    .has_user = true, .format = whole_format, .access = explained_access, .emulated = emulated};
