@@ -2,7 +2,7 @@
 /*
  * What the headers in <pagetable/hw/> compute without their CPU: what it has, by its ID registers, and what goes into
  * its registers. The values are put together from the manuals: Arm Architecture Reference Manual (DDI 0487), D24, by
- * the names of the registers; AMD APM vol. 2, 15.16.2.
+ * the names of the registers; AMD APM vol. 2, 15.16.1.
  */
 #include <pagetable/hw/aarch64.h>
 #include <pagetable/hw/x86_64.h>

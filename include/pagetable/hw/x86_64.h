@@ -36,7 +36,7 @@ extern "C" {
 #define PT_NPT_VMCB_NP_ENABLE 0x090u   /**< bit 0 turns nested paging on */
 #define PT_NPT_VMCB_NCR3 0x0b0u        /**< pt_npt_ncr3 */
 
-/* TLB_CONTROL: what the next VMRUN drops. 15.16.2. */
+/* TLB_CONTROL: what the next VMRUN drops. 15.16.1. */
 #define PT_NPT_TLB_KEEP 0u
 #define PT_NPT_TLB_FLUSH_ALL 1u  /**< of all ASIDs, the host's included */
 #define PT_NPT_TLB_FLUSH_ASID 3u /**< of the VMCB's ASID; where CPUID has FlushByAsid */
