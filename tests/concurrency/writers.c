@@ -142,7 +142,9 @@ static pt_paddr alloc_frames(void *ctx, size_t count, size_t align)
         shared->waits[i] = shared->waits[--shared->waiting];
         memset(shared->bytes + frame * (size_t)PT_FRAME_SIZE, 0xa7, (size_t)PT_FRAME_SIZE);
     } else {
-        frame = (shared->fresh + align / PT_FRAME_SIZE - 1) / (align / PT_FRAME_SIZE) * (align / PT_FRAME_SIZE);
+        size_t unit = align / (size_t)PT_FRAME_SIZE;
+
+        frame = (shared->fresh + unit - 1) / unit * unit;
         if (count > FRAMES - frame) {
             pthread_mutex_unlock(&shared->lock);
             return PT_NO_FRAME;
