@@ -48,6 +48,10 @@ int main(int argc, char **argv)
     while (i < COMMANDS && strcmp(commands[i].name, name) != 0)
         i++;
     if (i < COMMANDS) {
+        char full_name[32]; /* for the usage that argp prints */
+
+        snprintf(full_name, sizeof(full_name), "pagetable %s", name);
+        argv[1] = full_name;
         status = commands[i].run(argc - 1, argv + 1);
     } else if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         put_usage(stdout);

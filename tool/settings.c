@@ -49,12 +49,15 @@ static enum output output_by_name(const struct argp_state *state, const char *na
 /* Kept as it would stand in a description. */
 static void keep_option(struct settings *settings, const struct argp_state *state, size_t index, const char *value)
 {
-    char *kept = NULL;
+    char *kept = settings->option_text[settings->option_count % MAX_OPTIONS];
+    int length;
 
     if (settings->option_count == MAX_OPTIONS)
         argp_error(state, "too many options");
-    if (asprintf(&kept, "%s%s%s", format_options[index].name, value ? "=" : "", value ? value : "") < 0)
-        argp_failure(state, STATUS_TROUBLE, 0, "out of memory");
+    length = snprintf(kept, sizeof(settings->option_text[0]), "%s%s%s", format_options[index].name, value ? "=" : "",
+                      value ? value : "");
+    if (length < 0 || (size_t)length >= sizeof(settings->option_text[0]))
+        argp_error(state, "--%s: the value is too long", format_options[index].name);
     settings->options[settings->option_count++] = kept;
 }
 

@@ -19,6 +19,7 @@ enum output {
 struct settings {
     const struct pt_format *format;   /**< NULL: from the registers */
     const char *options[MAX_OPTIONS]; /**< of the format, as format_apply takes them */
+    char option_text[MAX_OPTIONS][64];
     unsigned option_count;
     uint64_t root;
     bool has_root;

@@ -238,7 +238,10 @@ static inline bool breaks_itself(const struct page_table *pt, const struct pt_fl
 {
     const uintptr_t needed[] = {
         (uintptr_t)replace_entry,
+        (uintptr_t)replace_leaves,
         (uintptr_t)pt_flush_invalidate,
+        (uintptr_t)pt_invalidate,
+        (uintptr_t)operations.invalidate,
         (uintptr_t)pt->handler,
         (uintptr_t)pt->ctx,
         (uintptr_t)pt->format,

@@ -255,9 +255,17 @@ static struct machine_fault explained_access(enum access access, bool user, pt_v
     return fault;
 }
 
+/* FEAT_LPA gives the 64K granule blocks of 4T, whether 52-bit addresses are in use or not. */
+static bool is_block_of_4t(const struct pt_explanation *e)
+{
+    return format.page_shift == 16 && e->steps == 1 && e->step[0].is_leaf;
+}
+
 /* There is no instruction that fetches as EL0 does, and what fetching from guarded pages comes to is FEAT_BTI's. */
 static bool emulated(struct pt_explanation *e)
 {
+    if (is_block_of_4t(e) && !(format.page_sizes & PT_4T))
+        return false;
     return !(e->access & PT_EXECUTE) ||
            (!(e->access & PT_USER) && !(e->is_translated && (e->step[e->steps - 1].bits & LEAF_GUARDED)));
 }

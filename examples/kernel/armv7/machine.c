@@ -252,6 +252,9 @@ static bool emulated(struct pt_explanation *e)
     const uint64_t domain = 0x1e0, supersection = UINT64_C(1) << 18 | 2;
     uint64_t first = e->steps > 0 ? e->step[0].bits : 0;
 
+    /* PL1 may write what PL0 may only read (AP = 0b010): the flags tell the rights of PL0. */
+    if (e->reason == PT_REASON_NONE && (e->access & PT_WRITE) && !(e->mapping.flags & PT_WRITE))
+        return false;
     return !((e->access & PT_EXECUTE) && (e->access & PT_USER)) &&
            (is_long() || !(first & domain) || (first & supersection) == supersection);
 }

@@ -172,7 +172,7 @@ static void check_huge(struct kernel *kernel, struct page_table *table, pt_vaddr
 void check_records(struct kernel *kernel)
 {
     struct pt_format format = *machine_format;
-    pt_vaddr code = kernel_physical((const void *)(uintptr_t)check_records);
+    pt_vaddr code = kernel_physical((const void *)(uintptr_t)pt_query); /* which `recorded` calls, on the table */
     struct page_table table;
     size_t before = kernel->tables;
 
