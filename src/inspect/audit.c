@@ -85,8 +85,9 @@ static bool is_known(struct auditor *auditor, pt_paddr table, pt_vaddr vaddr, pt
 
     if (auditor->table_room == 0)
         return false;
-    at = (size_t)((table >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 32) % auditor->table_room;
-    for (; auditor->tables[at].table != PT_NO_FRAME; at = (at + 1) % auditor->table_room) {
+    /* Without a division, which is a call where the machine has none. */
+    at = (size_t)(((table >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 32) * (uint32_t)auditor->table_room >> 32);
+    for (; auditor->tables[at].table != PT_NO_FRAME; at = at + 1 == auditor->table_room ? 0 : at + 1) {
         if (auditor->tables[at].table == table) {
             *where = auditor->tables[at].vaddr;
             return true;

@@ -24,7 +24,7 @@ bool pt_view_read(const struct page_table *pt, struct view_table *table, size_t 
     }
 
     entry = (const char *)table->contents + (paddr & (PT_FRAME_SIZE - 1));
-    if ((uintptr_t)entry % size != 0)
+    if (((uintptr_t)entry & (size - 1)) != 0)
         return false; /* no frame is */
     if (size == 4)
         *bits = __atomic_load_n((const uint32_t *)(uintptr_t)entry, __ATOMIC_ACQUIRE);

@@ -64,7 +64,7 @@ static inline size_t view_entries_in_frame(const struct page_table *pt, const st
 {
     size_t at = (size_t)(table->paddr & (PT_FRAME_SIZE - 1)) + index * pt->measures.entry_size;
 
-    return (size_t)(PT_FRAME_SIZE - (at & (PT_FRAME_SIZE - 1))) / pt->measures.entry_size;
+    return (size_t)(PT_FRAME_SIZE - (at & (PT_FRAME_SIZE - 1))) >> (pt->measures.entry_size == 4 ? 2 : 3);
 }
 
 /*
