@@ -34,6 +34,20 @@ PT_OUTLINE enum pt_status query_patiently(const struct page_table *pt, pt_vaddr 
     return report(&tree, &at, vaddr, out);
 }
 
+/* An entry that leads to no table, above the last level. */
+PT_OUTLINE enum pt_status query_large(const struct page_table *pt, pt_vaddr vaddr, pt_entry entry, unsigned level,
+                                      struct pt_mapping *out)
+{
+    struct tree tree = tree_of(pt);
+    struct place at = {.entry = entry, .level = level, .kind = entry_kind(&tree, entry, level)};
+
+    /* A group is looked at as a whole, in its table. */
+    if (at.kind != ENTRY_LEAF ? entry != 0 : leaf_sort(&tree, entry, level).group != 0)
+        return query_patiently(pt, vaddr, out);
+    return report(&tree, &at, vaddr, out);
+}
+
+/* Short for most pages, so that the processor can be at several queries at once. */
 static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr vaddr, struct pt_mapping *out)
 {
     struct tree tree = linear_tree_of(pt);
@@ -41,14 +55,13 @@ static inline enum pt_status engine_query(const struct page_table *pt, pt_vaddr 
 
     if (!is_linear(pt) || !vaddr_is_canonical(&tree, vaddr))
         return query_patiently(pt, vaddr, out);
-    at = descend_inline(&tree, pt->root, vaddr, last_level(&tree));
-    if (PT_UNLIKELY(at.kind == ENTRY_EMPTY && at.entry != 0))
-        return query_patiently(pt, vaddr, out);
-    /* Twice, so that each is compiled for its sort of level. */
-    if (PT_LIKELY(at.level == last_level(&tree))) {
-        at.level = last_level(&tree);
-        return report(&tree, &at, vaddr, out);
-    }
+    if (PT_UNLIKELY(!follow_tables(&tree, pt->root, vaddr, last_level(&tree), &at)))
+        return query_large(pt, vaddr, at.entry, at.level, out);
+    at.level = last_level(&tree);
+    at.kind = entry_kind(&tree, at.entry, at.level);
+    if (PT_UNLIKELY(at.kind != ENTRY_LEAF))
+        return at.entry == 0 ? PT_NOT_MAPPED : query_patiently(pt, vaddr, out);
+    at.group = leaf_sort(&tree, at.entry, at.level).group;
     return report(&tree, &at, vaddr, out);
 }
 

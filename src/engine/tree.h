@@ -535,30 +535,41 @@ PT_INLINE struct pt_mapping mapping_of(const struct tree *tree, const struct pla
 }
 
 /*
- * Follow tables from the root towards vaddr, down to `lowest` at most (whose entry may be a table). Inlined where
- * the way down is most of the work: laid out flat then, level by level from the last one up, so that all shifts are
- * constants where the family's are.
+ * Follow tables from the root towards vaddr, down to `lowest` at most; false if there is no table that leads so far. Of
+ * *at, the table, the index, the entry and the level are found. Laid out flat, level by level from the last one up, so
+ * that all shifts are constants where the family's are.
  */
-PT_INLINE struct place descend_inline(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
+PT_INLINE bool follow_tables(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest, struct place *at)
 {
-    struct place at = {.table = table_at(tree, root), .index = index_of(tree, vaddr, 0)};
     unsigned above = last_level(tree), lowest_above = last_level(tree) - lowest;
 
+    *at = (struct place){.table = table_at(tree, root), .index = index_of(tree, vaddr, 0)};
     PT_UNROLL_LEVELS
     for (unsigned above_last = PT_MAX_LEVELS - 1; above_last > 0; above_last--) {
         if (above < above_last)
             continue;
-        at.entry = load_entry(at.table, at.index);
-        if (above_last == lowest_above || encoding.kind(format_of(tree), at.entry, false) != ENTRY_TABLE)
-            goto found;
-        at.table = table_of(tree, at.entry);
-        at.index = (size_t)(vaddr >> (page_shift(tree) + (above_last - 1) * index_bits(tree))) &
-                   (((size_t)1 << index_bits(tree)) - 1);
+        at->entry = load_entry(at->table, at->index);
+        at->level = last_level(tree) - above_last;
+        if (above_last == lowest_above)
+            return true;
+        if (encoding.kind(format_of(tree), at->entry, false) != ENTRY_TABLE)
+            return false;
+        at->table = table_of(tree, at->entry);
+        at->index = (size_t)(vaddr >> (page_shift(tree) + (above_last - 1) * index_bits(tree))) &
+                    (((size_t)1 << index_bits(tree)) - 1);
         above = above_last - 1;
     }
-    at.entry = load_entry(at.table, at.index);
-found:
-    at.level = last_level(tree) - above;
+    at->entry = load_entry(at->table, at->index);
+    at->level = last_level(tree);
+    return true;
+}
+
+/* The entry that `follow_tables` ends at (it may be a table's, in `lowest`). Inlined where the way is most of the work. */
+PT_INLINE struct place descend_inline(const struct tree *tree, pt_paddr root, pt_vaddr vaddr, unsigned lowest)
+{
+    struct place at;
+
+    (void)follow_tables(tree, root, vaddr, lowest, &at);
     at.kind = entry_kind(tree, at.entry, at.level);
     if (at.kind == ENTRY_LEAF)
         at.group = leaf_sort(tree, at.entry, at.level).group;

@@ -96,8 +96,8 @@ PT_INLINE pt_entry x86_leaf_attributes(const struct pt_format *format, pt_flags 
     return entry;
 }
 
-/* What is rare: no access, a memory type that is not the PAT's first, dirty while not writable. */
-static inline pt_flags x86_rare_flags(const struct pt_format *format, pt_entry entry, bool last_level)
+/* What is rare: a memory type that is not the PAT's first, dirty while not writable. */
+PT_INLINE pt_flags x86_rare_flags(const struct pt_format *format, pt_entry entry, bool last_level)
 {
     pt_entry type = entry & (X86_PWT | X86_PCD | x86_pat_bit(last_level));
     pt_flags flags = entry & X86_SAVED_DIRTY ? PT_DIRTY : 0;
