@@ -167,6 +167,7 @@ static uint64_t naive_query(const void *table, const pt_vaddr *addresses, size_t
                 break;
             entries = table_of(entry);
         }
+        __asm__ volatile("" ::"r"(entry & (PRESENT | WRITABLE | USER | NO_EXECUTE)), "r"(level)); /* asked for, too */
         sum += (entry & ADDRESS) | (addresses[i] & ((UINT64_C(1) << shift_of(level)) - 1));
     }
     return sum;
