@@ -5,7 +5,7 @@
 #
 #     run.sh [-b DIRECTORY] [-o RESULTS.json] [-c CPU] [-n ROUNDS] [WORKLOAD...]
 #
-# DIRECTORY is where bench-runtime and bench-fixed are. Without WORKLOAD (W1 ... W11; L1, L7, L8 are the
+# DIRECTORY is where bench-runtime and bench-fixed are. Without WORKLOAD (W1 ... W12; L1, L7, L8 are the
 # limits of W1, W7, W8) those of the environment's $WORKLOADS, without these all.
 set -euo pipefail
 export LC_ALL=C
@@ -114,7 +114,7 @@ cat "$work"/*.instructions "$work/times" 2>/dev/null | sort -k1,1 -k2,2 -k3,3 -k
             key in instructions ? sprintf("%.4f", instructions[key]) : "null")
     }
     BEGIN {
-        split("W1 W2 W3 W4 W5 W6 W7 W8 W9 W10 W11 L1 L7 L8", names)
+        split("W1 W2 W3 W4 W5 W6 W7 W8 W9 W10 W11 W12 L1 L7 L8", names)
         title["W1"] = "map_region, 1 GiB of 4K pages"
         title["W2"] = "map_region, 64 GiB, huge pages, ragged ends"
         title["W3"] = "map, random pages of 64 GiB"
@@ -126,6 +126,7 @@ cat "$work"/*.instructions "$work/times" 2>/dev/null | sort -k1,1 -k2,2 -k3,3 -k
         title["W9"] = "unmap, random order, pages of W3"
         title["W10"] = "destroy the table of W3"
         title["W11"] = "map_region, 512 times 16 pages"
+        title["W12"] = "protect_region of W1, all pages written to"
         title["L1"] = "limit of W1: zero and fill the leaf tables"
         title["L7"] = "limit of W7: clear the leaf tables"
         title["L8"] = "limit of W8: read, modify, write the leaf tables"

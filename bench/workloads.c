@@ -29,6 +29,11 @@
 #define SHORT_SIZE (SHORT_PAGES * PT_4K)
 #define SHORT_TABLES ((size_t)(3 + 32))
 
+/* Of an entry; Intel SDM vol. 3A, table 4-20. */
+#define ACCESSED UINT64_C(0x20)
+#define DIRTY UINT64_C(0x40)
+#define ADDRESS UINT64_C(0x000ffffffffff000)
+
 static void require(enum pt_status status)
 {
     if (status != PT_OK) {
@@ -149,6 +154,20 @@ static size_t prepare_region(struct bench *bench)
     return PAGES;
 }
 
+/* As if every page had been written to: the CPU sets Accessed and Dirty. */
+static size_t prepare_used_region(struct bench *bench)
+{
+    map_region(bench);
+    for (size_t i = 0; i < PAGES; i++) {
+        pt_paddr table = pt_root(bench->tables);
+
+        for (unsigned shift = 39; shift > 12; shift -= 9)
+            table = ((const uint64_t *)(uintptr_t)table)[(BASE + i * PT_4K) >> shift & 511] & ADDRESS;
+        ((uint64_t *)(uintptr_t)table)[i & 511] |= ACCESSED | DIRTY;
+    }
+    return PAGES;
+}
+
 static size_t prepare_region_queries(struct bench *bench)
 {
     map_region(bench);
@@ -168,6 +187,11 @@ static bool region_has_flags(const struct bench *bench, pt_flags flags)
 static bool check_region(const struct bench *bench)
 {
     return region_has_flags(bench, RIGHTS);
+}
+
+static bool check_used_protected(const struct bench *bench)
+{
+    return region_has_flags(bench, PT_READ | PT_ACCESSED | PT_DIRTY);
 }
 
 static bool check_protected(const struct bench *bench)
@@ -392,6 +416,7 @@ const struct workload workloads[] = {
     {"W9", prepare_pages, unmap_pages, check_unmapped_pages},
     {"W10", prepare_destroy, destroy_pages, check_destroyed},
     {"W11", prepare_shorts, map_shorts, check_shorts},
+    {"W12", prepare_used_region, protect_region, check_used_protected},
     {"L1", prepare_nothing, zero_and_fill, check_filled},
     {"L7", prepare_filled, clear, check_clear},
     {"L8", prepare_filled, read_modify_write, check_modified},

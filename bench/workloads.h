@@ -24,7 +24,7 @@ struct bench {
 };
 
 struct workload {
-    const char *name; /* W1 ... W11; L1, L7, L8: what no table can beat */
+    const char *name; /* W1 ... W12; L1, L7, L8: what no table can beat */
 
     /* Brings freshly created tables to where the run begins; returns how many units the run works on. */
     size_t (*prepare)(struct bench *bench);

@@ -417,8 +417,8 @@ pub fn all() -> Vec<Peer> {
             "aarch64-paging 0.12.1",
             aarch64::create,
             Entries::AArch64,
-            vec![],
-            "AArch64 entries; regions only: a single page is a region of one; W7 drops a whole sub-tree at once",
+            vec![Call::RecordsUse],
+            "AArch64 entries, in which the CPU records nothing; regions only: a single page is a region of one; W7 drops a whole sub-tree at once",
         ),
         peer(
             "page-table-generic 0.6.7",

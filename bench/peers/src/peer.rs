@@ -34,6 +34,8 @@ pub enum Call {
     UnmapPages,
     Query,
     Destroy,
+    /// The CPU records in the entries that pages were written to.
+    RecordsUse,
     /// Any region, not just the one that the limit's loops know.
     AnyRegion,
 }

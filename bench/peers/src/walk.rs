@@ -42,6 +42,17 @@ fn walk_aarch64(root: usize, vaddr: usize) -> Translation {
     walk(root, vaddr, is_table, is_leaf, |entry| entry & 0x80 == 0)
 }
 
+/// Set Accessed and Dirty in what translates these pages, as the CPU does when they are written to.
+pub fn write_to(root: usize, pages: &[usize]) {
+    for vaddr in pages {
+        let leaf_table = (0..3).fold(root, |table, level| {
+            let entry = unsafe { *(table as *const u64).add(vaddr >> (39 - 9 * level) & 511) };
+            (entry & ADDRESS) as usize
+        });
+        unsafe { *(leaf_table as *mut u64).add(vaddr >> 12 & 511) |= 0x60 };
+    }
+}
+
 pub fn of(entries: Entries) -> fn(usize, usize) -> Translation {
     match entries {
         Entries::X86 => walk_x86,

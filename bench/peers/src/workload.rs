@@ -2,6 +2,7 @@
 //! The workloads of ../../workloads.c, and what the tables must translate after each: the same for every peer.
 use crate::arena;
 use crate::peer::{Call, Table};
+use crate::walk;
 use std::collections::HashMap;
 
 pub const K4: usize = 1 << 12;
@@ -271,6 +272,18 @@ pub fn all() -> Vec<Workload> {
                 let (i, within) = (offset / (2 * SHORT), offset % (2 * SHORT));
                 (within < SHORT).then(|| (FRAMES + i * SHORT + within, true))
             },
+            ..one
+        },
+        Workload {
+            name: "W12",
+            title: "protect_region of W1, all pages written to",
+            needs: &[MapRegion, ProtectRegion, RecordsUse],
+            prepare: |tables, data| {
+                map_region(tables, data);
+                walk::write_to(tables[0].root(), &data.sequence);
+            },
+            run: |tables, _| tables[0].protect_region(BASE, REGION),
+            expected: |data, vaddr| in_region(data, vaddr).map(|(paddr, _)| (paddr, false)),
             ..one
         },
         one,
