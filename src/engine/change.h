@@ -315,6 +315,18 @@ static inline size_t protect_alike(const struct tree *tree, void *table, size_t 
                swap_entry(table, index + i, &entry, entry ^ difference))
             i++;
     } else {
+        for (; i + 8 <= count; i += 8) {
+            pt_entry differences = 0;
+
+            PT_UNROLL(8)
+            for (size_t j = 0; j < 8; j++)
+                differences |= load_entry(table, index + i + j) ^ old;
+            if (differences & fixed)
+                break;
+            PT_UNROLL(8)
+            for (size_t j = 0; j < 8; j++)
+                store_entry(table, index + i + j, load_entry(table, index + i + j) ^ difference);
+        }
         for (; i < count && (entry = load_entry(table, index + i), ((entry ^ old) & fixed) == 0); i++)
             store_entry(table, index + i, entry ^ difference);
     }
