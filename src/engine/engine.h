@@ -40,17 +40,13 @@ static inline void engine_invalidate(const struct pt_flush *flush)
         encoding.invalidate(flush);
 }
 
-#define PT_TABLE_OPERATION_POINTER(returns, result, name, parameters, arguments) .name = engine_##name,
-#define PT_FORMAT_OPERATION_POINTER(returns, result, name, parameters, arguments, format) .name = engine_##name,
-static const struct pt_operations operations = {PT_TABLE_OPERATIONS(PT_TABLE_OPERATION_POINTER)
-                                                    PT_FORMAT_OPERATIONS(PT_FORMAT_OPERATION_POINTER)
-#ifdef PT_FAMILY_MMU
-                                                        .mmu = &PT_FAMILY_MMU
-#endif
-};
-
-/* With one format only, nothing stands between the public calls and the engine, but that a table may be adopted. */
+/*
+ * With one format only, nothing stands between the public calls and the engine, but that a table may be adopted; and
+ * nothing refers to a call that the program does not make, so that the linker can leave it out.
+ */
 #ifdef PT_ONLY_FORMAT
+static const struct pt_operations operations = {0};
+
 #define PT_TABLE_OPERATION_CALL(returns, result, name, parameters, arguments)                                          \
     result pt_##name parameters                                                                                        \
     {                                                                                                                  \
@@ -66,6 +62,15 @@ static const struct pt_operations operations = {PT_TABLE_OPERATIONS(PT_TABLE_OPE
     }
 PT_TABLE_OPERATIONS(PT_TABLE_OPERATION_CALL)
 PT_FORMAT_OPERATIONS(PT_FORMAT_OPERATION_CALL)
+#else
+#define PT_TABLE_OPERATION_POINTER(returns, result, name, parameters, arguments) .name = engine_##name,
+#define PT_FORMAT_OPERATION_POINTER(returns, result, name, parameters, arguments, format) .name = engine_##name,
+static const struct pt_operations operations = {PT_TABLE_OPERATIONS(PT_TABLE_OPERATION_POINTER)
+                                                    PT_FORMAT_OPERATIONS(PT_FORMAT_OPERATION_POINTER)
+#ifdef PT_FAMILY_MMU
+                                                        .mmu = &PT_FAMILY_MMU
+#endif
+};
 #endif
 
 #endif
