@@ -18,8 +18,9 @@ _pagetable()
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(pagetable "${COMP_WORDS[1]}" --help | grep -oE -- '--[a-z0-9-]+')" -- "$word")
-    else
-        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    else # after "gdb:" the word is ":" or what follows it
+        mapfile -t COMPREPLY < <(compgen -f -- "${word#:}"; [[ -z $word ]] || compgen -W "gdb: qmp:" -- "$word")
+        [[ ${COMPREPLY[0]:-} != *: ]] || compopt -o nospace
     fi
 }
 complete -F _pagetable pagetable

@@ -33,7 +33,8 @@ static void put_usage(FILE *to)
     fputs("usage: pagetable COMMAND [OPTION...] SOURCE...\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].summary);
-    fputs("\nSOURCE: FILE[@BASE] (memory from a physical address on), or an ELF core of QEMU.\n"
+    fputs("\nSOURCE: FILE[@BASE] (memory from a physical address on), an ELF core of QEMU,\n"
+          "gdb:HOST:PORT or gdb:PATH (a running QEMU's gdb stub), qmp:HOST:PORT or qmp:PATH (its QMP socket).\n"
           "`pagetable COMMAND --help` has the options; `pagetable formats` the formats.\n"
           "Exit status: 0; 1 if there are findings, differences or a fault; 2 for trouble.\n",
           to);

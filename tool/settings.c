@@ -10,6 +10,7 @@
 #define KEY_OF_FORMAT 0x300
 #define KEY_LIMIT 0x101
 #define KEY_UPPER 0x102
+#define KEY_STAYS_STOPPED 0x103
 #define LIMIT 100000000
 
 static const struct argp_option common[] = {
@@ -18,6 +19,7 @@ static const struct argp_option common[] = {
     {"upper", KEY_UPPER, NULL, 0, "the table of the upper half (AArch64: TTBR1)", 1},
     {"output", 'o', "FORM", 0, "text, json; dump: csv, description, too", 1},
     {"limit", KEY_LIMIT, "LOOKS", 0, "look at tables so many times at most (100 million)", 1},
+    {"stay-stopped", KEY_STAYS_STOPPED, NULL, 0, "gdb: was stopped before, and is not to go on afterwards", 1},
 };
 #define COMMON (sizeof(common) / sizeof(common[0]))
 
@@ -91,6 +93,9 @@ static error_t parse_common(int key, char *value, struct argp_state *state)
         break;
     case KEY_LIMIT:
         settings->limit = settings_number(state, value);
+        break;
+    case KEY_STAYS_STOPPED:
+        settings->stays_stopped = true;
         break;
     case ARGP_KEY_ARG:
         if (settings->argument_count == MAX_ARGUMENTS)

@@ -24,6 +24,7 @@ struct settings {
     uint64_t root;
     bool has_root;
     bool upper;
+    bool stays_stopped; /**< a QEMU with a gdb stub, when we are done */
     enum output output;
     uint64_t limit; /**< of looks at tables */
     char *arguments[MAX_ARGUMENTS];

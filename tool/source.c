@@ -41,34 +41,37 @@ static struct source *with_kind(const struct source_kind *kind, void *self)
     return source;
 }
 
-struct source *source_open(const char *name)
+/* FILE or FILE@BASE. */
+static const struct source_kind *open_file(const char *name, void **self)
 {
-    void *self = NULL;
+    const struct source_kind *kind = NULL;
     uint64_t base = 0;
     const char *at = strrchr(name, '@');
     char *file;
-    struct source *source;
 
-    if (at && (!parse_number(at + 1, &base) || base % PT_FRAME_SIZE != 0)) {
-        complain("%s: what follows @ is no physical address of a frame", name);
-        return NULL;
-    }
+    if (at && (!parse_number(at + 1, &base) || base % PT_FRAME_SIZE != 0))
+        return complain("%s: what follows @ is no physical address of a frame", name), NULL;
     file = at ? strndup(name, (size_t)(at - name)) : strdup(name);
-    if (!file) {
+    if (file)
+        kind = !at && source_elf_is(file) ? source_elf_open(file, self) : source_raw_open(file, base, self);
+    else
         complain("out of memory");
-        return NULL;
-    }
-    if (!at && source_elf_is(file)) {
-        const struct source_kind *kind = source_elf_open(file, &self);
-
-        source = with_kind(kind, self);
-    } else {
-        const struct source_kind *kind = source_raw_open(file, base, &self);
-
-        source = with_kind(kind, self);
-    }
     free(file);
-    return source;
+    return kind;
+}
+
+struct source *source_open(const char *name, bool stays_stopped)
+{
+    const struct source_kind *kind;
+    void *self = NULL;
+
+    if (strncmp(name, "gdb:", 4) == 0)
+        kind = source_gdb_open(name + 4, stays_stopped, &self);
+    else if (strncmp(name, "qmp:", 4) == 0)
+        kind = source_qmp_open(name + 4, &self);
+    else
+        kind = open_file(name, &self);
+    return with_kind(kind, self);
 }
 
 void source_close(struct source *source)
@@ -138,4 +141,9 @@ bool source_register(struct source *source, const char *name, uint64_t *value)
 const char *source_lacks(struct source *source)
 {
     return source->kind->lacks ? source->kind->lacks(source->self) : NULL;
+}
+
+bool source_is_lost(const struct source *source)
+{
+    return source->kind->is_lost && source->kind->is_lost(source->self);
 }

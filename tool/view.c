@@ -49,7 +49,7 @@ bool view_open(struct view *view, const char *name, const struct settings *setti
 
     memset(view, 0, sizeof(*view));
     view->looks_left = settings->limit;
-    view->source = source_open(name);
+    view->source = source_open(name, settings->stays_stopped);
     if (!view->source)
         return false;
     if (!settings->format || !settings->has_root) {
@@ -79,7 +79,8 @@ bool view_open(struct view *view, const char *name, const struct settings *setti
         return false;
     }
     if (!source_frame(view->source, root & ~(PT_FRAME_SIZE - 1))) {
-        complain("%s: holds nothing at 0x%" PRIx64 ", where the root should be", name, root);
+        if (!source_is_lost(view->source))
+            complain("%s: holds nothing at 0x%" PRIx64 ", where the root should be", name, root);
         view_close(view);
         return false;
     }
@@ -98,6 +99,8 @@ bool view_is_complete(const struct view *view)
 {
     if (isatty(STDERR_FILENO) && view->shown != 0)
         fputs("\r\33[K", stderr);
+    if (source_is_lost(view->source))
+        return complain("the connection was given up: what came was not all");
     return view->looks_left > 0 ||
            complain("more than %" PRIu64 " looks at tables: what came was not all (--limit)", view->looks);
 }

@@ -91,6 +91,39 @@ static void run_checks(void)
     }
 }
 
+#ifdef MACHINE_STAY
+/* For those who look at a machine from outside: pages with all rights there are, and then nothing more happens. */
+static _Noreturn void stay(void)
+{
+    static const pt_flags rights[] = {
+        PT_READ,
+        PT_READ | PT_WRITE,
+        PT_READ | PT_EXECUTE,
+        PT_READ | PT_WRITE | PT_EXECUTE,
+        PT_READ | PT_USER,
+        PT_READ | PT_WRITE | PT_USER,
+        PT_READ | PT_EXECUTE | PT_USER,
+    };
+    pt_paddr large = kernel.tagged & ~(span(1) - 1);
+
+    for (unsigned half = 0; half < WINDOWS; half++) {
+        pt_vaddr place = window(half);
+
+        for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+            for (unsigned page = 0; page < 3; page++)
+                map_page(&kernel, place + (4 * i + page) * span(0), kernel.tagged + page * span(0), span(0), rights[i]);
+        map_page(&kernel, place + span(1), large, span(1), PT_READ);
+        map_page(&kernel, place + 2 * span(1), large, span(1), PT_READ | PT_WRITE | PT_GLOBAL);
+    }
+    show_address_space(&kernel.table);
+    if (kernel_has_two_roots(&kernel))
+        show_address_space(&kernel.high);
+    print("pagetable: stays\n");
+    for (;;)
+        __asm__ volatile("" ::: "memory");
+}
+#endif
+
 _Noreturn void kernel_main(void)
 {
     size_t linear_tables;
@@ -111,6 +144,9 @@ _Noreturn void kernel_main(void)
     show_address_space(&kernel.table);
 
     kernel_run_on(&kernel, &kernel.table);
+#ifdef MACHINE_STAY
+    stay();
+#endif
     run_checks();
     print("\n%u checks; %zu frames used for tables at first, %zu at most, %zu now\n", check_count(), linear_tables,
           kernel.most_tables, kernel.tables);
