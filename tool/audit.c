@@ -72,7 +72,7 @@ static bool put_finding(void *arg, const struct pt_finding *finding)
         return true;
     rule_name(name, finding->rule);
     if (wanted->settings->output == OUTPUT_JSON) {
-        json_piece(json_pack("{ss ss so so si si so so so}", "rule", name, "severity", severities[finding->severity],
+        json_piece(stdout, json_pack("{ss ss so so si si so so so}", "rule", name, "severity", severities[finding->severity],
                              "vaddr", json_hex(finding->vaddr), "size", json_hex(finding->size), "level",
                              (int)finding->level, "index", (int)finding->index, "bits", json_hex(finding->bits),
                              "wrong", json_hex(finding->wrong), "other", json_hex(finding->other)),
@@ -111,7 +111,7 @@ int run_audit(int argc, char **argv)
     struct view view;
     bool is_complete;
 
-    settings_parse(&settings, &argp, &wanted, argc, argv);
+    settings_parse(&settings, &argp, &wanted, OUTPUTS(TEXT) | OUTPUTS(JSON), argc, argv);
     if (settings.argument_count != 1) {
         complain("audit takes one SOURCE");
         return STATUS_TROUBLE;

@@ -6,7 +6,7 @@ _pagetable()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     if [[ $COMP_CWORD == 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "dump explain audit diff build formats help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "dump explain audit diff draw build formats help" -- "$word")
         return
     fi
     [[ $before != = ]] || before=${COMP_WORDS[COMP_CWORD - 2]}

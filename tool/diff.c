@@ -70,7 +70,7 @@ static bool put_difference(void *arg, const struct pt_difference *difference)
             json_object_set_new(object, "a", json_range(difference->vaddr, difference->size, &difference->a));
         if (in_b)
             json_object_set_new(object, "b", json_range(difference->vaddr, difference->size, &difference->b));
-        json_piece(object, printing->is_first);
+        json_piece(stdout, object, printing->is_first);
     } else {
         if (in_a)
             put_side('-', difference, &difference->a);
@@ -100,7 +100,7 @@ int run_diff(int argc, char **argv)
     bool is_complete;
     size_t count;
 
-    settings_parse(&settings, &argp, &other, argc, argv);
+    settings_parse(&settings, &argp, &other, OUTPUTS(TEXT) | OUTPUTS(JSON), argc, argv);
     if (settings.argument_count < 1 || settings.argument_count > 2) {
         complain("diff takes one SOURCE or two");
         return STATUS_TROUBLE;

@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "dump.h"
 #include "formats.h"
 #include "output.h"
 #include "tool.h"
-#include "view.h"
 
 #define KEY_TREE KEY_OF_COMMAND
 
@@ -19,7 +19,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
-static void put_range(enum output output, const struct pt_range *range, bool is_first)
+static void put_range(enum output output, const struct pt_range *range)
 {
     const struct pt_mapping *mapping = &range->mapping;
     char flags[OUTPUT_LENGTH], size[OUTPUT_LENGTH], page[OUTPUT_LENGTH];
@@ -32,9 +32,6 @@ static void put_range(enum output output, const struct pt_range *range, bool is_
         printf("0x%016" PRIx64 "-0x%016" PRIx64 " -> 0x%016" PRIx64 " %6s of %4s %s\n", range->vaddr,
                range->vaddr + (range->size - 1), mapping->paddr, size, page, flags);
         break;
-    case OUTPUT_JSON:
-        json_piece(json_range(range->vaddr, range->size, mapping), is_first);
-        break;
     case OUTPUT_CSV:
         printf("0x%" PRIx64 ",0x%" PRIx64 ",0x%" PRIx64 ",0x%" PRIx64 ",%s\n", range->vaddr, range->size,
                mapping->paddr, mapping->page_size, flags);
@@ -43,10 +40,27 @@ static void put_range(enum output output, const struct pt_range *range, bool is_
         printf("map 0x%" PRIx64 " 0x%" PRIx64 " 0x%" PRIx64 " %s page=%s\n", range->vaddr, mapping->paddr, range->size,
                flags, page);
         break;
+    default: /* JSON is put together by dump_json */
+        break;
+    }
+}
+
+static void put_head(const struct view *view, const struct settings *settings)
+{
+    const char *name = format_name(view->base);
+
+    if (settings->output == OUTPUT_CSV) {
+        puts("vaddr,size,paddr,page_size,flags");
+    } else if (settings->output == OUTPUT_DESCRIPTION) {
+        printf("format %s\n", name);
+        for (unsigned i = 0; i < settings->option_count; i++)
+            printf("option %s\n", settings->options[i]);
+        printf("%stables 0x%" PRIx64 "\n", settings->upper ? "upper\n" : "", pt_root(&view->pt));
     }
 }
 
 struct tree {
+    FILE *to;
     const struct view *view;
     bool is_first;
 };
@@ -58,32 +72,47 @@ static bool put_entry(void *arg, const struct pt_visit *visit)
     json_t *entry = json_pack("{si si so so sb}", "level", (int)visit->level, "index", (int)visit->index, "vaddr",
                               json_hex(visit->vaddr), "bits", json_hex(visit->bits), "leaf", visit->is_leaf);
 
-    if (entry && visit->is_leaf)
+    if (entry && visit->is_leaf) {
         json_object_set_new(entry, "paddr", json_hex(visit->mapping.paddr));
-    json_piece(entry, tree->is_first);
+    } else if (entry) {
+        struct pt_explanation way;
+        const struct pt_step *step = &way.step[visit->level];
+
+        pt_explain_access(&tree->view->pt, visit->vaddr, PT_READ, tree->view->cpu, &way);
+        if (visit->level < way.steps && step->is_table) {
+            char flags[OUTPUT_LENGTH];
+
+            json_object_set_new(entry, "paddr", json_hex(step->paddr));
+            json_object_set_new(entry, "flags", json_string(put_flags(flags, step->allows)));
+        }
+    }
+    json_piece(tree->to, entry, tree->is_first);
     tree->is_first = false;
     return tree->view->looks_left > 0;
 }
 
-static void put_head(const struct view *view, const struct settings *settings)
+void dump_json(FILE *to, const struct view *view, const struct settings *settings, bool with_tree)
 {
-    const char *name = format_name(view->base);
-    pt_paddr root = pt_root(&view->pt);
+    struct pt_ranges ranges;
+    struct pt_range range;
 
-    if (settings->output == OUTPUT_JSON) {
-        printf("{\"format\": \"%s\", \"root\": \"0x%" PRIx64 "\", \"upper\": %s, \"levels\": %u, \"options\": [", name,
-               root, settings->upper ? "true" : "false", view->format.levels);
-        for (unsigned i = 0; i < settings->option_count; i++)
-            printf("%s\"%s\"", i ? ", " : "", settings->options[i]);
-        fputs("],\n\"ranges\": [", stdout);
-    } else if (settings->output == OUTPUT_CSV) {
-        puts("vaddr,size,paddr,page_size,flags");
-    } else if (settings->output == OUTPUT_DESCRIPTION) {
-        printf("format %s\n", name);
-        for (unsigned i = 0; i < settings->option_count; i++)
-            printf("option %s\n", settings->options[i]);
-        printf("%stables 0x%" PRIx64 "\n", settings->upper ? "upper\n" : "", root);
+    fprintf(to, "{\"format\": \"%s\", \"root\": \"0x%" PRIx64 "\", \"upper\": %s, \"levels\": %u, \"options\": [",
+            format_name(view->base), pt_root(&view->pt), settings->upper ? "true" : "false", view->format.levels);
+    for (unsigned i = 0; i < settings->option_count; i++)
+        fprintf(to, "%s\"%s\"", i ? ", " : "", settings->options[i]);
+    fputs("],\n\"ranges\": [", to);
+    pt_ranges_init(&ranges, &view->pt, 0, PT_RANGES_CONTIGUOUS | PT_RANGES_PAGE_SIZE);
+    for (bool is_first = true; pt_ranges_next(&ranges, &range); is_first = false)
+        json_piece(to, json_range(range.vaddr, range.size, &range.mapping), is_first);
+    fputs("\n]", to);
+    if (with_tree) {
+        struct tree tree = {to, view, true};
+
+        fputs(",\n\"entries\": [", to);
+        pt_walk(&view->pt, SIZE_MAX, put_entry, NULL, &tree);
+        fputs("\n]", to);
     }
+    fputs("}\n", to);
 }
 
 int run_dump(int argc, char **argv)
@@ -96,29 +125,23 @@ int run_dump(int argc, char **argv)
     struct view view;
     struct pt_ranges ranges;
     struct pt_range range;
-    bool with_tree = false, is_complete, is_first = true;
+    bool with_tree = false, is_complete;
 
-    settings_parse(&settings, &argp, &with_tree, argc, argv);
+    settings_parse(&settings, &argp, &with_tree,
+                   OUTPUTS(TEXT) | OUTPUTS(JSON) | OUTPUTS(CSV) | OUTPUTS(DESCRIPTION), argc, argv);
     if (settings.argument_count != 1) {
         complain("dump takes one SOURCE");
         return STATUS_TROUBLE;
     }
     if (!view_open(&view, settings.arguments[0], &settings))
         return STATUS_TROUBLE;
-    put_head(&view, &settings);
-    pt_ranges_init(&ranges, &view.pt, 0, PT_RANGES_CONTIGUOUS | PT_RANGES_PAGE_SIZE);
-    for (; pt_ranges_next(&ranges, &range); is_first = false)
-        put_range(settings.output, &range, is_first);
     if (settings.output == OUTPUT_JSON) {
-        struct tree tree = {&view, true};
-
-        fputs("\n]", stdout);
-        if (with_tree) {
-            fputs(",\n\"entries\": [", stdout);
-            pt_walk(&view.pt, SIZE_MAX, put_entry, NULL, &tree);
-            fputs("\n]", stdout);
-        }
-        puts("}");
+        dump_json(stdout, &view, &settings, with_tree);
+    } else {
+        put_head(&view, &settings);
+        pt_ranges_init(&ranges, &view.pt, 0, PT_RANGES_CONTIGUOUS | PT_RANGES_PAGE_SIZE);
+        while (pt_ranges_next(&ranges, &range))
+            put_range(settings.output, &range);
     }
     is_complete = view_is_complete(&view);
     view_close(&view);

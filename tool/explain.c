@@ -72,7 +72,7 @@ static void put_json(const struct pt_explanation *is)
         json_array_append_new(steps, json_pack("{so si so ss}", "table", json_hex(is->step[i].table), "index",
                                                (int)is->step[i].index, "bits", json_hex(is->step[i].bits), "allows",
                                                put_flags(flags, is->step[i].allows)));
-    json_piece(json_pack("{so ss so sb so so si sI}", "vaddr", json_hex(is->vaddr), "reason",
+    json_piece(stdout, json_pack("{so ss so sb so so si sI}", "vaddr", json_hex(is->vaddr), "reason",
                          pt_reason_name(is->reason), "steps", steps, "translated", is->is_translated, "paddr",
                          json_hex(is->mapping.paddr), "bits", json_hex(is->bits), "exception", (int)is->exception,
                          "code", (json_int_t)is->code),
@@ -98,7 +98,7 @@ int run_explain(int argc, char **argv)
     struct view view;
     bool faults = false, is_complete;
 
-    settings_parse(&settings, &argp, &access, argc, argv);
+    settings_parse(&settings, &argp, &access, OUTPUTS(TEXT) | OUTPUTS(JSON), argc, argv);
     if (settings.argument_count < 2) {
         complain("explain takes a SOURCE and addresses");
         return STATUS_TROUBLE;

@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"explain", "what comes of an access, and why", run_explain},
     {"audit", "what is wrong", run_audit},
     {"diff", "what differs between two tables", run_diff},
+    {"draw", "a picture of the address space, as HTML or SVG", run_draw},
     {"build", "an image of tables from a description", run_build},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

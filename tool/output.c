@@ -81,10 +81,10 @@ json_t *json_range(pt_vaddr vaddr, uint64_t size, const struct pt_mapping *mappi
                             put_flags(flags, mapping->flags)));
 }
 
-void json_piece(json_t *object, bool is_first)
+void json_piece(FILE *to, json_t *object, bool is_first)
 {
-    fputs(is_first ? "\n" : ",\n", stdout);
-    json_dumpf(or_end(object), stdout, JSON_COMPACT);
+    fputs(is_first ? "\n" : ",\n", to);
+    json_dumpf(or_end(object), to, JSON_COMPACT);
     json_decref(object);
 }
 

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <pagetable/pagetable.h>
+#include <stdio.h>
 
 #define OUTPUT_LENGTH 32 /**< of what the put_... below fill, the end included */
 
@@ -20,7 +21,7 @@ json_t *json_hex(uint64_t value);
 json_t *json_range(pt_vaddr vaddr, uint64_t size, const struct pt_mapping *mapping);
 
 /** An object of a list, which is written piece by piece: "[", the pieces with commas between, "]". Takes the object. */
-void json_piece(json_t *object, bool is_first);
+void json_piece(FILE *to, json_t *object, bool is_first);
 
 /** What pt_explain and the like write to. */
 void write_out(void *arg, const char *text, size_t length);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "formats.h"
 #include "tool.h"
@@ -17,7 +18,7 @@ static const struct argp_option common[] = {
     {"format", 'f', "NAME", 0, "the tables' format (`pagetable formats`); else from the CPU's registers", 1},
     {"root", 'r', "ADDRESS", 0, "physical address of the root; else from the registers", 1},
     {"upper", KEY_UPPER, NULL, 0, "the table of the upper half (AArch64: TTBR1)", 1},
-    {"output", 'o', "FORM", 0, "text, json; dump: csv, description, too", 1},
+    {"output", 'o', "FORM", 0, "text, json; dump: csv, description, too; draw: html, svg", 1},
     {"limit", KEY_LIMIT, "LOOKS", 0, "look at tables so many times at most (100 million)", 1},
     {"stay-stopped", KEY_STAYS_STOPPED, NULL, 0, "gdb: was stopped before, and is not to go on afterwards", 1},
 };
@@ -37,14 +38,19 @@ uint64_t settings_number(const struct argp_state *state, const char *text)
     return value;
 }
 
-static enum output output_by_name(const struct argp_state *state, const char *name)
+static enum output output_by_name(const struct argp_state *state, const char *name, unsigned outputs)
 {
-    static const char *const names[] = {"text", "json", "csv", "description"};
+    static const char *const names[] = {"text", "json", "csv", "description", "html", "svg"};
+    char list[64] = "";
 
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!(outputs >> i & 1))
+            continue;
         if (strcmp(name, names[i]) == 0)
             return (enum output)i;
-    argp_error(state, "--output=%s: there is text, json, csv and description", name);
+        strcat(strcat(list, " "), names[i]);
+    }
+    argp_error(state, "--output=%s: there is%s", name, list);
     return OUTPUT_TEXT;
 }
 
@@ -89,7 +95,7 @@ static error_t parse_common(int key, char *value, struct argp_state *state)
         settings->upper = true;
         break;
     case 'o':
-        settings->output = output_by_name(state, value);
+        settings->output = output_by_name(state, value, settings->outputs);
         break;
     case KEY_LIMIT:
         settings->limit = settings_number(state, value);
@@ -108,7 +114,8 @@ static error_t parse_common(int key, char *value, struct argp_state *state)
     return 0;
 }
 
-void settings_parse(struct settings *settings, const struct argp *argp, void *own, int argc, char **argv)
+void settings_parse(struct settings *settings, const struct argp *argp, void *own, unsigned outputs, int argc,
+                    char **argv)
 {
     struct argp_option *options = calloc(COMMON + format_options_count + 1, sizeof(*options));
     struct argp_child children[2] = {{.argp = argp}};
@@ -122,6 +129,8 @@ void settings_parse(struct settings *settings, const struct argp *argp, void *ow
 
     memset(settings, 0, sizeof(*settings));
     settings->limit = LIMIT;
+    settings->outputs = outputs;
+    settings->output = (enum output)(ffs((int)outputs) - 1);
     argp_err_exit_status = STATUS_TROUBLE;
     if (!options) {
         complain("out of memory");

@@ -23,6 +23,7 @@ int run_dump(int argc, char **argv);
 int run_explain(int argc, char **argv);
 int run_audit(int argc, char **argv);
 int run_diff(int argc, char **argv);
+int run_draw(int argc, char **argv);
 int run_build(int argc, char **argv);
 
 #endif
