@@ -69,6 +69,20 @@ find_llvm()
     fi
 }
 
+# find_selenium: a python3 that can drive a browser, where there is the browser, too; Debian's is not always the first
+find_selenium()
+{
+    local python
+    have chromium && have chromedriver || return 1
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c 'import selenium' 2>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
+    return 1
+}
+
 # qemu_version ARCH: of qemu-system-ARCH, nothing where there is none
 qemu_version()
 {

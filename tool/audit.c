@@ -72,7 +72,8 @@ static bool put_finding(void *arg, const struct pt_finding *finding)
         return true;
     rule_name(name, finding->rule);
     if (wanted->settings->output == OUTPUT_JSON) {
-        json_piece(stdout, json_pack("{ss ss so so si si so so so}", "rule", name, "severity", severities[finding->severity],
+        json_piece(stdout,
+                   json_pack("{ss ss so so si si so so so}", "rule", name, "severity", severities[finding->severity],
                              "vaddr", json_hex(finding->vaddr), "size", json_hex(finding->size), "level",
                              (int)finding->level, "index", (int)finding->index, "bits", json_hex(finding->bits),
                              "wrong", json_hex(finding->wrong), "other", json_hex(finding->other)),

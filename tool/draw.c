@@ -141,8 +141,8 @@ int run_draw(int argc, char **argv)
         return STATUS_TROUBLE;
     names.source = is_utf8(settings.arguments[0]) ? settings.arguments[0] : "a file";
     qsort(names.markers, names.count, sizeof(names.markers[0]), compare);
-    is_fine = settings.output == OUTPUT_SVG ? picture_put(stdout, &view, &names)
-                                            : put_page(stdout, &view, &settings, &names);
+    is_fine =
+        settings.output == OUTPUT_SVG ? picture_put(stdout, &view, &names) : put_page(stdout, &view, &settings, &names);
     is_fine &= view_is_complete(&view);
     view_close(&view);
     return is_fine ? STATUS_FINE : STATUS_TROUBLE;

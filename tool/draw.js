@@ -205,7 +205,18 @@
         kept = shown;
         shown();
     };
-    const leave = () => kept && kept();
+
+    // What scrolls by under a pointer at rest, when keys are pressed, is not pointed at.
+    let byKeys = false;
+    document.addEventListener('keydown', () => (byKeys = true), true);
+    const whenPointed = (element, shown) => {
+        element.addEventListener('pointermove', (event) => {
+            if (!event.movementX && !event.movementY) return;
+            byKeys = false;
+            shown(event);
+        });
+        element.addEventListener('pointerleave', () => kept && !byKeys && kept());
+    };
 
     // ---- The tree. A node is an entry, {i}, or a run of pages alike, {run: [i...]}.
 
@@ -353,11 +364,10 @@
         choose(item);
         focusItem(item);
     });
-    tree.addEventListener('pointerover', (event) => {
+    whenPointed(tree, (event) => {
         const item = event.target.closest('[role=treeitem]');
         if (item && nodes.has(item)) showEntry(firstOf(nodes.get(item)));
     });
-    tree.addEventListener('pointerleave', leave);
     tree.addEventListener('keydown', (event) => {
         const item = event.target.closest('[role=treeitem]');
         if (!item || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -418,8 +428,7 @@
         block.setAttribute('aria-label', title.textContent);
         block.setAttribute('tabindex', at === 0 ? '0' : '-1');
         title.remove(); // its text would cover what the details say
-        block.addEventListener('pointerenter', () => showBlock(block));
-        block.addEventListener('pointerleave', leave);
+        whenPointed(block, () => showBlock(block));
         block.addEventListener('focus', () => showBlock(block));
         block.addEventListener('click', () => chooseBlock(block));
         block.addEventListener('keydown', (event) => {

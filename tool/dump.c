@@ -127,8 +127,8 @@ int run_dump(int argc, char **argv)
     struct pt_range range;
     bool with_tree = false, is_complete;
 
-    settings_parse(&settings, &argp, &with_tree,
-                   OUTPUTS(TEXT) | OUTPUTS(JSON) | OUTPUTS(CSV) | OUTPUTS(DESCRIPTION), argc, argv);
+    settings_parse(&settings, &argp, &with_tree, OUTPUTS(TEXT) | OUTPUTS(JSON) | OUTPUTS(CSV) | OUTPUTS(DESCRIPTION),
+                   argc, argv);
     if (settings.argument_count != 1) {
         complain("dump takes one SOURCE");
         return STATUS_TROUBLE;

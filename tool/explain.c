@@ -72,7 +72,8 @@ static void put_json(const struct pt_explanation *is)
         json_array_append_new(steps, json_pack("{so si so ss}", "table", json_hex(is->step[i].table), "index",
                                                (int)is->step[i].index, "bits", json_hex(is->step[i].bits), "allows",
                                                put_flags(flags, is->step[i].allows)));
-    json_piece(stdout, json_pack("{so ss so sb so so si sI}", "vaddr", json_hex(is->vaddr), "reason",
+    json_piece(stdout,
+               json_pack("{so ss so sb so so si sI}", "vaddr", json_hex(is->vaddr), "reason",
                          pt_reason_name(is->reason), "steps", steps, "translated", is->is_translated, "paddr",
                          json_hex(is->mapping.paddr), "bits", json_hex(is->bits), "exception", (int)is->exception,
                          "code", (json_int_t)is->code),

@@ -20,6 +20,7 @@
 #define ADDRESS_RIGHT 236
 #define BLOCK_LEFT 248
 #define BLOCK_RIGHT 790
+#define FRAME_LEFT 674
 #define PAGES_LEFT 804
 #define PAGES_RIGHT 990
 #define LEGEND_HEIGHT 108
@@ -176,6 +177,7 @@ static char *put_about(char *text, uint64_t size)
 
     for (; unit[1] && value >= 1024; unit++)
         value /= 1024;
+    value = (double)(uint64_t)(value * 10 + 0.5) / 10;
     snprintf(text, OUTPUT_LENGTH, value < 100 && value > (double)(uint64_t)value ? "%.1f%.*s" : "%.0f%.*s", value,
              unit != units, unit);
     return text;
@@ -242,8 +244,8 @@ static void put_pages(FILE *to, const struct block *block)
         uint64_t page_size = block->range.mapping.page_size, pages = (block->mapped + page_size - 1) / page_size;
 
         put_bricks(to, x, PAGES_RIGHT - 18, middle - 12, page_size, pages);
-        fprintf(to, "<text class=\"small\" x=\"%d\" y=\"%.1f\">%" PRIu64 " × %s</text>\n", PAGES_LEFT, middle + 11, pages,
-                put_size(size, page_size));
+        fprintf(to, "<text class=\"small\" x=\"%d\" y=\"%.1f\">%" PRIu64 " × %s</text>\n", PAGES_LEFT, middle + 11,
+                pages, put_size(size, page_size));
         return;
     }
     /* One of each size. */
@@ -295,28 +297,32 @@ static void put_block(FILE *to, const struct block *block)
         put_text(to, block->name, NAME_LENGTH);
         fputs("</tspan>  ", to);
     }
-    if (block->ranges == 1)
-        fprintf(to, "%s</text>\n<text class=\"code\" x=\"%d\" y=\"%.1f\">%s → 0x%" PRIx64 "</text>\n", size,
-                BLOCK_RIGHT - 14, baseline, flags, mapping->paddr);
-    else
-        fprintf(to, "%s%s%s</text>\n<text class=\"code\" x=\"%d\" y=\"%.1f\">%zu ranges, %s%s</text>\n",
-                block->mapped < block->range.size ? mapped : "", block->mapped < block->range.size ? " of " : "", size,
-                BLOCK_RIGHT - 14, baseline, block->ranges, block->is_mixed ? "rights differ" : "",
-                block->is_mixed ? "" : flags);
+    if (block->mapped < block->range.size)
+        fprintf(to, "%s of ", mapped);
+    fprintf(to, "%s</text>\n", size);
+    if (block->ranges == 1) {
+        fprintf(to, "<text class=\"code\" x=\"%d\" y=\"%.1f\">%s →</text>\n", FRAME_LEFT, baseline, flags);
+        fprintf(to, "<text class=\"code\" x=\"%d\" y=\"%.1f\">0x%" PRIx64 "</text>\n", BLOCK_RIGHT - 14, baseline,
+                mapping->paddr);
+    } else {
+        fprintf(to, "<text class=\"code\" x=\"%d\" y=\"%.1f\">%zu ranges, %s</text>\n", BLOCK_RIGHT - 14, baseline,
+                block->ranges, block->is_mixed ? "rights differ" : flags);
+    }
     put_pages(to, block);
     fputs("</g>\n", to);
 }
 
 static void put_hole(struct picture *picture, uint64_t size)
 {
-    char text[OUTPUT_LENGTH];
+    char text[OUTPUT_LENGTH], words[OUTPUT_LENGTH + 8];
     double y = picture->height + HOLE_HEIGHT / 2.0;
 
     fprintf(picture->to, "<g class=\"hole\"><path d=\"M%d %.1f", BLOCK_LEFT, y);
-    for (int x = BLOCK_LEFT; x < BLOCK_RIGHT - 110; x += 12)
+    for (int x = BLOCK_LEFT; x < FRAME_LEFT - 10; x += 12)
         fputs("l6 -4l6 4", picture->to);
     fputs("\"/>", picture->to);
-    put_line(picture->to, "small", BLOCK_RIGHT - 90, y + 4, put_about(text, size));
+    snprintf(words, sizeof(words), "%s free", put_about(text, size));
+    put_line(picture->to, "small end", BLOCK_RIGHT - 14, y + 4, words);
     fputs("</g>\n", picture->to);
     picture->height += HOLE_HEIGHT;
 }
@@ -339,8 +345,7 @@ static void put_gap(struct picture *picture, pt_vaddr from, pt_vaddr until)
     uint64_t half = UINT64_C(1) << (picture->format->va_bits - 1);
 
     if (in_upper_half(picture, from) || !in_upper_half(picture, until - 1 + (until == 0 - half))) {
-        if (from != until)
-            put_hole(picture, until - from);
+        put_hole(picture, until - from);
         return;
     }
     if (from < half)
@@ -379,8 +384,7 @@ static void put_strip(const struct picture *picture)
         if (i + 1 < picture->count && place(picture, block[1].range.vaddr) - until < 1.0 / NEAR &&
             in_upper_half(picture, block->range.vaddr) == in_upper_half(picture, block[1].range.vaddr))
             continue;
-        fprintf(to,
-                "<path class=\"leader\" d=\"M%d %.1fC%d %.1f %d %.1f %d %.1fV%.1fC%d %.1f %d %.1f %d %.1fz\"/>\n",
+        fprintf(to, "<path class=\"leader\" d=\"M%d %.1fC%d %.1f %d %.1f %d %.1fV%.1fC%d %.1f %d %.1f %d %.1fz\"/>\n",
                 STRIP_RIGHT, top + place(picture, begin->range.vaddr) * height - 1, STRIP_RIGHT + 30,
                 top + place(picture, begin->range.vaddr) * height - 1, ADDRESS_RIGHT - 175, begin->top,
                 ADDRESS_RIGHT - 145, begin->top, block->top + block->height, ADDRESS_RIGHT - 175,
@@ -401,17 +405,22 @@ static void put_legend(const struct picture *picture, const struct view *view)
         const char *class, *overlay, *text;
         int x, y, width; /* of the overlay */
     } items[] = {
-        {"rx", NULL, "r-x code", 12, 38, 0},        {"r", NULL, "r-- read only", 132, 38, 0},
-        {"rw", NULL, "rw- data", 272, 38, 0},       {"rwx", NULL, "rwx all", 392, 38, 0},
-        {"none", NULL, "--- no access", 502, 38, 0}, {"mixed", NULL, "several", 642, 38, 0},
-        {"plain", "user", "u: for the user", 12, 64, 6}, {"plain", "device", "d: device memory", 142, 64, 26},
+        {"rx", NULL, "r-x code", 12, 38, 0},
+        {"r", NULL, "r-- read only", 132, 38, 0},
+        {"rw", NULL, "rw- data", 272, 38, 0},
+        {"rwx", NULL, "rwx all", 392, 38, 0},
+        {"none", NULL, "--- no access", 502, 38, 0},
+        {"mixed", NULL, "several", 642, 38, 0},
+        {"plain", "user", "u: for the user", 12, 64, 6},
+        {"plain", "device", "d: device memory", 142, 64, 26},
         {"plain", "uncached", "n: not cached", 292, 64, 26},
     };
     FILE *to = picture->to;
     int x = 420;
 
-    fprintf(to, "<g class=\"legend\">\n<text class=\"heading\" x=\"12\" y=\"20\">%s</text>\n", view->format.name);
-    fprintf(to, "<text class=\"small end\" x=\"%d\" y=\"20\">from ", PAGES_RIGHT);
+    fputs("<g class=\"legend\">\n<text class=\"heading\" x=\"12\" y=\"20\">", to);
+    put_text(to, view->format.name, SIZE_MAX);
+    fprintf(to, "</text>\n<text class=\"small end\" x=\"%d\" y=\"20\">from ", PAGES_RIGHT);
     put_text(to, picture->names->source, 60);
     fprintf(to, ", root 0x%" PRIx64 "</text>\n", pt_root(&view->pt));
     for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
@@ -462,7 +471,7 @@ static void put_blocks(struct picture *picture)
     for (size_t i = 0; i < picture->count; i++) {
         struct block *block = &picture->blocks[i];
 
-        if (block->range.vaddr != from || in_upper_half(picture, from) != in_upper_half(picture, from - 1))
+        if (block->range.vaddr != from)
             put_gap(picture, from, block->range.vaddr);
         block->top = picture->height + 2;
         block->height = 28 + 1.8 * (log2_of(block->range.size) > shift ? log2_of(block->range.size) - shift : 0);

@@ -21,7 +21,6 @@ enum output {
 /** A set of forms. */
 #define OUTPUTS(form) (1u << OUTPUT_##form)
 
-
 struct settings {
     const struct pt_format *format;   /**< NULL: from the registers */
     const char *options[MAX_OPTIONS]; /**< of the format, as format_apply takes them */
@@ -33,7 +32,7 @@ struct settings {
     bool stays_stopped; /**< a QEMU with a gdb stub, when we are done */
     enum output output;
     unsigned outputs; /**< that there are to choose from */
-    uint64_t limit; /**< of looks at tables */
+    uint64_t limit;   /**< of looks at tables */
     char *arguments[MAX_ARGUMENTS];
     unsigned argument_count;
 };
