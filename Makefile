@@ -9,7 +9,7 @@ FORMAT ?=
 BENCH_PEERS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: lib tool run test test-conformance fuzz mutants bench bench-peers size size-record format lint clean help
+.PHONY: lib tool pictures run test test-conformance fuzz mutants bench bench-peers size size-record format lint clean help
 
 lib: ## build/libpagetable.a; CMAKE_FLAGS=-DPAGETABLE_ONLY_FORMAT=pt_sv48 and the like are passed on
 	@scripts/setup lib
@@ -21,6 +21,10 @@ tool: ## build/tool/pagetable: looks into tables, and builds them
 	@scripts/setup tool
 	@cmake -S . -B build -DPAGETABLE_TESTS=OFF -DPAGETABLE_EXAMPLES=OFF -DPAGETABLE_BENCH=OFF $(CMAKE_FLAGS)
 	@cmake --build build --parallel $(JOBS) --target pagetable_tool
+
+pictures: ## docs/images anew: what `pagetable draw` makes, in Chromium
+	@scripts/setup pictures
+	@scripts/pictures
 
 run: ## the hosted example, then the kernels in QEMU; FORMAT="pt_sv57 pt_sv32" for those of these formats only
 	@scripts/setup run

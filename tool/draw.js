@@ -196,7 +196,7 @@
         show(nameAt(first) || `${block.dataset.ranges} ranges`, [
             ['address', hex(first), `to ${hex(last)}`],
             ['size', sizeText(last - first + 1n)],
-            ['ranges', block.dataset.ranges, until - from > LISTED ? `the first ${LISTED} are` : ''],
+            ['ranges', block.dataset.ranges, until - from > LISTED ? `of these the first ${LISTED}:` : ''],
         ], list);
     };
 

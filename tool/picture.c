@@ -53,8 +53,6 @@ struct picture {
 
 /* ---- What there is to draw --------------------------------------------------------------------- */
 
-#define KIND_FLAGS (PT_READ | PT_WRITE | PT_EXECUTE | PT_USER | PT_DEVICE | PT_UNCACHED)
-
 static pt_vaddr last_of(const struct block *block)
 {
     return block->range.vaddr + (block->range.size - 1);
@@ -119,7 +117,7 @@ static void merge(struct picture *picture, uint64_t most)
             picture->blocks[++kept] = *next;
             continue;
         }
-        block->is_mixed |= next->is_mixed || ((block->range.mapping.flags ^ next->range.mapping.flags) & KIND_FLAGS);
+        block->is_mixed |= next->is_mixed || ((block->range.mapping.flags ^ next->range.mapping.flags) & PT_ALL_FLAGS);
         block->range.size = size + 1;
         block->mapped += next->mapped;
         block->page_sizes |= next->page_sizes;
@@ -412,11 +410,11 @@ static void put_legend(const struct picture *picture, const struct view *view)
         {"none", NULL, "--- no access", 502, 38, 0},
         {"mixed", NULL, "several", 642, 38, 0},
         {"plain", "user", "u: for the user", 12, 64, 6},
-        {"plain", "device", "d: device memory", 142, 64, 26},
-        {"plain", "uncached", "n: not cached", 292, 64, 26},
+        {"plain", "device", "d: device memory", 162, 64, 26},
+        {"plain", "uncached", "n: not cached", 332, 64, 26},
     };
     FILE *to = picture->to;
-    int x = 420;
+    int x = 500;
 
     fputs("<g class=\"legend\">\n<text class=\"heading\" x=\"12\" y=\"20\">", to);
     put_text(to, view->format.name, SIZE_MAX);

@@ -22,7 +22,7 @@ KINDS = ("rx", "r", "rw", "rwx", "none", "mixed")
 def start():
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-                     "--window-size=1500,1150"):
+                     "--window-size=1440,1060"):
         options.add_argument(argument)
     options.binary_location = shutil.which("chromium")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
