@@ -63,6 +63,8 @@ static bool put_difference(void *arg, const struct pt_difference *difference)
     struct printing *printing = arg;
     bool in_a = !(difference->differs & PT_DIFFERS_ONLY_IN_B), in_b = !(difference->differs & PT_DIFFERS_ONLY_IN_A);
 
+    if (difference->differs & PT_DIFFERS_UNKNOWN)
+        return complain("0x%" PRIx64 " and above: not compared, there are too many tables", difference->vaddr);
     if (printing->output == OUTPUT_JSON) {
         json_t *object = json_object();
 

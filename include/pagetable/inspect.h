@@ -169,7 +169,7 @@ struct pt_marker {
 
 /**
  * Write the mappings as text: one line for each range whose pages are contiguous in both addresses and equal in the
- * rest. "0x first-0x last -> 0x paddr    64M of    2M rw--g"
+ * rest. "0x first-0x last -> 0x paddr    64M of    2M rw--g". Of what was adopted, a million tables are looked at.
  */
 void pt_dump(const struct page_table *pt, void (*write)(void *arg, const char *text, size_t length), void *arg)
     PT_NONNULL(1, 2);
@@ -249,12 +249,14 @@ const char *pt_rule_name(enum pt_rule rule);
 #define PT_DIFFERS_IN_FLAGS (1u << 2)
 #define PT_DIFFERS_ONLY_IN_A (1u << 3)
 #define PT_DIFFERS_ONLY_IN_B (1u << 4)
+/** Last: from vaddr on nothing was compared, since a million tables of what was adopted have been looked at. */
+#define PT_DIFFERS_UNKNOWN (1u << 5)
 
 /** Addresses that differ in the same way from the first to the last. */
 struct pt_difference {
-    unsigned differs; /**< PT_DIFFERS_IN_... OR-ed, or one PT_DIFFERS_ONLY_... */
+    unsigned differs; /**< PT_DIFFERS_IN_... OR-ed, or one of the others */
     pt_vaddr vaddr;
-    uint64_t size;          /**< in bytes */
+    uint64_t size;          /**< in bytes; 0 of PT_DIFFERS_UNKNOWN */
     struct pt_mapping a, b; /**< what vaddr translates to; all zero where it is not mapped */
 };
 

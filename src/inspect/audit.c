@@ -3,8 +3,6 @@
 #include "mmu.h"
 #include "view.h"
 
-#define DEFAULT_TABLES 1000000
-
 /* A table, and where it was met first. */
 struct known_table {
     pt_paddr table; /* PT_NO_FRAME: the place is free */
@@ -276,7 +274,7 @@ size_t pt_audit(const struct page_table *pt, const struct pt_audit *audit, pt_fi
 
     if (!audit)
         audit = &defaults;
-    tables = audit->tables ? audit->tables : DEFAULT_TABLES;
+    tables = audit->tables ? audit->tables : VIEW_TABLES;
     auditor.rules = audit->rules ? audit->rules : PT_ALL_RULES;
     auditor.tables_left = tables;
     auditor.path[0].table = pt->root;

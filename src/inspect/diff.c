@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What differs between two tables: their ranges, side by side. */
-#include <pagetable/pagetable.h>
+#include "view.h"
 
 struct side {
     struct pt_ranges ranges;
@@ -10,6 +10,7 @@ struct side {
 static void begin(struct side *side, const struct page_table *pt)
 {
     pt_ranges_init(&side->ranges, pt, 0, PT_RANGES_CONTIGUOUS | PT_RANGES_PAGE_SIZE);
+    side->ranges.tables_left = view_tables_at_most(pt);
     (void)pt_ranges_next(&side->ranges, &side->range);
 }
 
@@ -83,10 +84,14 @@ size_t pt_diff(const struct page_table *a, const struct page_table *b, pt_flags 
     struct pt_difference held = {.size = 0}, difference;
     struct side side_a, side_b;
     size_t count = 0;
+    bool stopped;
 
     begin(&side_a, a);
     begin(&side_b, b);
-    while (next(&side_a, &side_b, flags, &difference)) {
+    /* What comes behind the place where one of them stopped cannot be compared. */
+    while (stopped =
+               (side_a.range.size == 0 && side_a.ranges.stopped) || (side_b.range.size == 0 && side_b.ranges.stopped),
+           !stopped && next(&side_a, &side_b, flags, &difference)) {
         if (joins(&held, &difference)) {
             held.size += difference.size;
             continue;
@@ -96,6 +101,12 @@ size_t pt_diff(const struct page_table *a, const struct page_table *b, pt_flags 
         held = difference;
     }
     if (held.size > 0 && held.differs != 0) {
+        count++;
+        if (!visitor(arg, &held))
+            return count;
+    }
+    if (stopped) {
+        held = (struct pt_difference){.differs = PT_DIFFERS_UNKNOWN, .vaddr = held.vaddr + held.size};
         count++;
         (void)visitor(arg, &held);
     }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The mappings as text: one line for each range of pages that differ in nothing but their place. */
-#include <pagetable/pagetable.h>
-
 #include "text.h"
+#include "view.h"
 
 static void put_range(struct text *text, const struct pt_range *range)
 {
@@ -29,6 +28,7 @@ void pt_dump_marked(const struct page_table *pt, const struct pt_marker *markers
     size_t next = 0;
 
     pt_ranges_init(&ranges, pt, 0, PT_RANGES_CONTIGUOUS | PT_RANGES_PAGE_SIZE);
+    ranges.tables_left = view_tables_at_most(pt);
     while (pt_ranges_next(&ranges, &range)) {
         /* Up to each marker in it, and the rest. */
         while (next < count && markers[next].vaddr <= range.vaddr + (range.size - 1)) {
@@ -45,6 +45,11 @@ void pt_dump_marked(const struct page_table *pt, const struct pt_marker *markers
             pt_text_put(&text, "\n");
         }
         put_range(&text, &range);
+    }
+    if (ranges.stopped) {
+        pt_text_put(&text, "---- ");
+        pt_text_hex(&text, ranges.next, 16);
+        pt_text_put(&text, " and all above: not looked at, the tables have no end\n");
     }
 }
 

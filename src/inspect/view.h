@@ -44,6 +44,17 @@ static inline bool view_is_canonical(const struct page_table *pt, pt_vaddr vaddr
     return (vaddr + pt->measures.canonical_bias) >> pt->measures.canonical_bits == 0;
 }
 
+/*
+ * Tables to look at when the caller names no number: those of others may lead to each other in ways that have no end in
+ * sight.
+ */
+#define VIEW_TABLES 1000000
+
+static inline uint64_t view_tables_at_most(const struct page_table *pt)
+{
+    return pt->is_adopted ? VIEW_TABLES : UINT64_MAX;
+}
+
 /* A table, of which the handler showed one frame. */
 struct view_table {
     pt_paddr paddr;

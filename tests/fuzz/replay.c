@@ -62,7 +62,7 @@ static int replay(const char *name)
 
 int main(int argc, char **argv)
 {
-    uint64_t random_inputs = number_from_environment("PT_FUZZ_RANDOM", 20000);
+    uint64_t random_inputs = number_from_environment("PT_FUZZ_RANDOM", RANDOM_INPUTS);
     struct random random = {number_from_environment("PT_FUZZ_SEED", 1)};
     uint64_t calls;
     int failures = 0;

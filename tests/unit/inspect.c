@@ -411,6 +411,42 @@ static void garbage_does_no_harm(void **state)
     free(garbage);
 }
 
+#ifndef PT_ONLY_FORMAT
+static void keep_the_last_line(void *arg, const char *text, size_t length)
+{
+    (void)snprintf(arg, 128, "%.*s", (int)length, text);
+}
+
+static bool expect_unknown(void *arg, const struct pt_difference *difference)
+{
+    assert_int_equal(difference->differs, PT_DIFFERS_UNKNOWN);
+    ++*(size_t *)arg;
+    return true;
+}
+
+/* Every entry leads to the same table, which is the same of all below: 2^27 of them, and nothing is mapped. */
+static void what_has_no_end_is_given_up(void **state)
+{
+    struct garbage *garbage = aligned_alloc(4096, sizeof(*garbage));
+    const struct pt_handler handler = {.phys_to_virt = look};
+    struct page_table view;
+    char line[128] = "";
+    size_t count = 0;
+
+    (void)state;
+    memset(garbage, 0, sizeof(*garbage));
+    for (uint64_t level = 0; level < 3; level++)
+        for (size_t i = 0; i < 512; i++)
+            memcpy(garbage->bytes + level * 4096 + i * 8, &(uint64_t){(level + 1) << 12 | 7}, 8);
+    assert_status(pt_adopt(&view, &pt_x86_64, 0, &handler, garbage), PT_OK);
+    pt_dump(&view, keep_the_last_line, line);
+    assert_non_null(strstr(line, "not looked at"));
+    assert_int_equal(pt_diff(&view, &view, PT_ALL_FLAGS, expect_unknown, &count), 1);
+    assert_int_equal(count, 1);
+    free(garbage);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +458,9 @@ int main(void)
         TESTS_OF_EACH_FORMAT(each_difference_is_told_once),
         TESTS_OF_EACH_FORMAT(an_audit_finds_what_is_wrong_and_nothing_else),
         TESTS_OF_EACH_FORMAT(garbage_does_no_harm),
+#ifndef PT_ONLY_FORMAT
+        cmocka_unit_test(what_has_no_end_is_given_up),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
