@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `pagetable draw`: a picture of the address space (picture.c), alone or in a page that shows the tables, too. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +30,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     if (key != KEY_MARKER)
         return ARGP_ERR_UNKNOWN;
     equals = strchr(value, '=');
-    if (!equals || !equals[1] || !is_utf8(equals + 1))
+    if (!equals || !equals[1] || !is_utf8(equals + 1)) {
         argp_error(state, "--marker=%s: an address, =, and a name in UTF-8 are needed", value);
+        return EINVAL;
+    }
     if (names->count == MAX_MARKERS)
         argp_error(state, "more than %d markers", MAX_MARKERS);
     *equals = '\0';
@@ -45,22 +48,37 @@ static int compare(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-/* In a script element nothing ends it, and nothing begins a comment; all < of JSON are in strings. */
-static void put_json(FILE *to, const char *json)
+/*
+ * A stream of JSON to what stands in a script element: there, nothing may end the element or begin a comment. All < of
+ * JSON are in strings, which may hold them as numbers.
+ */
+static ssize_t write_json(void *to, const char *bytes, size_t length)
 {
-    for (; *json; json++) {
-        if (*json == '<')
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == '<')
             fputs("\\u003c", to);
         else
-            putc(*json, to);
+            putc(bytes[i], to);
     }
+    return ferror(to) ? 0 : (ssize_t)length;
+}
+
+static FILE *open_json(FILE *to)
+{
+    FILE *json = fopencookie(to, "w", (cookie_io_functions_t){.write = write_json});
+
+    if (!json) {
+        complain("out of memory");
+        exit(STATUS_TROUBLE);
+    }
+    return json;
 }
 
 /* What the page needs beside the dump. */
-static void put_about_page(FILE *to, const struct view *view, const struct names *names)
+static void put_about(FILE *to, const struct view *view, const struct names *names)
 {
     json_t *spans = json_array(), *markers = json_array(), *about;
-    char *text;
+    FILE *json = open_json(to);
 
     for (unsigned level = 0; level < view->format.levels; level++) {
         unsigned below = view->format.levels - 1 - level;
@@ -74,27 +92,17 @@ static void put_about_page(FILE *to, const struct view *view, const struct names
     about = json_pack("{ss ss si sb so so}", "source", names->source, "name", view->format.name, "va_bits",
                       (int)view->format.va_bits, "sign_extended", view->format.address_space == PT_SIGN_EXTENDED,
                       "spans", spans, "markers", markers);
-    text = about ? json_dumps(about, JSON_COMPACT) : NULL;
-    put_json(to, text ? text : "{}");
-    free(text);
+    json_dumpf(about, json, JSON_COMPACT);
     json_decref(about);
+    fclose(json);
 }
 
-static bool put_dump(FILE *to, const struct view *view, const struct settings *settings)
+static void put_dump(FILE *to, const struct view *view, const struct settings *settings)
 {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *stream = open_memstream(&text, &length);
-    bool is_fine;
+    FILE *json = open_json(to);
 
-    if (!stream)
-        return complain("out of memory");
-    dump_json(stream, view, settings, true);
-    is_fine = fclose(stream) == 0 || complain("out of memory");
-    if (is_fine)
-        put_json(to, text);
-    free(text);
-    return is_fine;
+    dump_json(json, view, settings, true);
+    fclose(json);
 }
 
 /* draw.html, with what belongs in the places of {{picture}} and the like. */
@@ -108,9 +116,9 @@ static bool put_page(FILE *to, const struct view *view, const struct settings *s
         if (strncmp(place, "{{picture}}", 11) == 0)
             is_fine &= picture_put(to, view, names);
         else if (strncmp(place, "{{dump}}", 8) == 0)
-            is_fine &= put_dump(to, view, settings);
+            put_dump(to, view, settings);
         else if (strncmp(place, "{{about}}", 9) == 0)
-            put_about_page(to, view, names);
+            put_about(to, view, names);
         else
             fputs(file_draw_js, to);
     }

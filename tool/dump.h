@@ -7,7 +7,7 @@
 
 #include "view.h"
 
-/** The ranges, and with the tree every entry in use: of tables, "flags" are the rights that it leaves to those below. */
+/** The ranges, and with the tree every entry in use; of those that lead to tables, "flags" are the rights they leave. */
 void dump_json(FILE *to, const struct view *view, const struct settings *settings, bool with_tree);
 
 #endif

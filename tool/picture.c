@@ -28,6 +28,9 @@
 #define MARGIN 12
 #define NAME_LENGTH 30 /* characters of a name that fit into a block */
 
+/* Above so many, blocks are merged while more are still to come: tables of others may have no end in sight. */
+#define MAX_BLOCKS (1u << 18)
+
 /* Blocks whose distance is below this part of the address space are led to as one. */
 #define NEAR 64
 
@@ -130,16 +133,19 @@ static bool collect(struct picture *picture, const struct view *view)
 {
     struct pt_ranges ranges;
     struct pt_range range;
-    unsigned marker = 0, named = 0;
+    unsigned marker = 0, named = 0, bits = view->format.page_shift;
 
     pt_ranges_init(&ranges, &view->pt, 0, PT_RANGES_CONTIGUOUS | PT_RANGES_PAGE_SIZE);
-    while (pt_ranges_next(&ranges, &range))
+    while (pt_ranges_next(&ranges, &range)) {
         if (!add_range(picture, &range, &marker))
             return false;
+        while (picture->count > MAX_BLOCKS && bits < 63)
+            merge(picture, UINT64_C(1) << ++bits);
+    }
     for (size_t i = 0; i < picture->count; i++)
         named += picture->blocks[i].name != NULL;
-    for (unsigned bits = view->format.page_shift + 1; picture->count > PICTURE_BLOCKS + named && bits < 64; bits++)
-        merge(picture, UINT64_C(1) << bits);
+    while (picture->count > PICTURE_BLOCKS + named && bits < 63)
+        merge(picture, UINT64_C(1) << ++bits);
     return true;
 }
 
@@ -337,7 +343,7 @@ static void put_middle(struct picture *picture)
     picture->height += HOLE_HEIGHT;
 }
 
-/* What is not mapped from an address up to another, which may be the end, 0. Between the halves there are no addresses. */
+/* What is not mapped from an address up to another, or to the end, 0. Between the halves there are no addresses. */
 static void put_gap(struct picture *picture, pt_vaddr from, pt_vaddr until)
 {
     uint64_t half = UINT64_C(1) << (picture->format->va_bits - 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -42,13 +43,14 @@ static enum output output_by_name(const struct argp_state *state, const char *na
 {
     static const char *const names[] = {"text", "json", "csv", "description", "html", "svg"};
     char list[64] = "";
+    size_t length = 0;
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!(outputs >> i & 1))
             continue;
         if (strcmp(name, names[i]) == 0)
             return (enum output)i;
-        strcat(strcat(list, " "), names[i]);
+        length += (size_t)snprintf(list + length, sizeof(list) - length, " %s", names[i]);
     }
     argp_error(state, "--output=%s: there is%s", name, list);
     return OUTPUT_TEXT;

@@ -42,7 +42,8 @@ struct settings {
 
 /**
  * Read a subcommand's arguments: the common ones into *settings, its own by `parse` (may be NULL), which gets `own` as
- * state->input. `outputs` are those that it has; the first of them is chosen if nothing is said. Ends the program with STATUS_TROUBLE and a message if something is wrong.
+ * state->input. `outputs` are those that it has; the first of them is chosen if nothing is said. Ends the program with
+ * STATUS_TROUBLE and a message if something is wrong.
  */
 void settings_parse(struct settings *settings, const struct argp *argp, void *own, unsigned outputs, int argc,
                     char **argv);
