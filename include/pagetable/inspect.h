@@ -6,11 +6,15 @@
 #ifndef PAGETABLE_INSPECT_H
 #define PAGETABLE_INSPECT_H
 
-#include <pagetable/pagetable.h>
+#include <pagetable/format.h>
+#include <pagetable/handler.h>
+#include <pagetable/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct page_table;
 
 /**
  * Make *pt a view of tables that somebody else built: a boot loader, the firmware, a guest, a crashed system. What its

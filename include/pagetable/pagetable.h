@@ -31,6 +31,7 @@
 #include <pagetable/flush.h>
 #include <pagetable/format.h>
 #include <pagetable/handler.h>
+#include <pagetable/inspect.h>
 #include <pagetable/types.h>
 
 #ifdef __cplusplus
@@ -289,7 +290,5 @@ enum pt_status pt_clear_dirty(struct page_table *pt, pt_vaddr vaddr, uint64_t si
 #ifdef __cplusplus
 }
 #endif
-
-#include <pagetable/inspect.h>
 
 #endif

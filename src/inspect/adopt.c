@@ -31,6 +31,7 @@ static enum pt_status query(const struct page_table *pt, pt_vaddr vaddr, struct 
     }
 }
 
+/* NOLINTBEGIN(misc-unused-parameters) */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #define REFUSE(returns, result, name, parameters, arguments) REFUSE_##returns(result, name, parameters)
 #define REFUSE_return(result, name, parameters)                                                                        \
@@ -43,6 +44,7 @@ static enum pt_status query(const struct page_table *pt, pt_vaddr vaddr, struct 
     {                                                                                                                  \
     }
 PT_OWN_TABLE_OPERATIONS(REFUSE)
+/* NOLINTEND(misc-unused-parameters) */
 
 #define REFUSAL(returns, result, name, parameters, arguments) .name = refuse_##name,
 static const struct pt_operations adopted = {PT_OWN_TABLE_OPERATIONS(REFUSAL).query = query};
