@@ -110,7 +110,7 @@ static void regions(struct run *run, pt_vaddr vaddr, struct pt_flush *flush)
 static void shorts(struct run *run, pt_vaddr vaddr, struct pt_flush *flush)
 {
     for (unsigned i = 0; i < 40000; i++)
-        map_unmap(run, vaddr + i % 256 * 2 * SHORT, SHORT, flush);
+        map_unmap(run, vaddr + (uint64_t)(i % 256) * 2 * SHORT, SHORT, flush);
 }
 
 /* Single pages, in an order that is none. */
@@ -138,7 +138,7 @@ static const struct {
     double pages; /* that a thread maps and unmaps */
     void (*work)(struct run *run, pt_vaddr vaddr, struct pt_flush *flush);
 } works[] = {
-    {"regions of 32 MiB", 480.0 * (double)(REGION / PT_4K), regions},
+    {"regions of 32 MiB", 480.0 * (double)REGION / (double)PT_4K, regions},
     {"regions of 16 pages", 40000.0 * 16, shorts},
     {"single pages", 60.0 * (double)PAGES, pages},
 };

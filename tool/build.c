@@ -78,11 +78,15 @@ static bool write_raw(int file, const struct image *image)
 
 static bool write_c(int file, const struct image *image, bool upper)
 {
-    FILE *to = fdopen(dup(file), "w");
+    int copy = dup(file);
+    FILE *to = copy < 0 ? NULL : fdopen(copy, "w");
     bool is_written;
 
-    if (!to)
+    if (!to) {
+        if (copy >= 0)
+            close(copy);
         return false;
+    }
     fprintf(to, "/* %s, made by `pagetable build`.\n", image->pt.format->name);
     put_registers(to, " * ", image, upper);
     fprintf(to, " */\nconst unsigned char " SYMBOL "[%zu] __attribute__((aligned(4096), section(\"" SECTION "\"))) = {",

@@ -154,11 +154,13 @@ const struct source_kind *source_elf_open(const char *file, void **self)
         complain("%s: %s", file, source->file < 0 ? strerror(errno) : elf_errmsg(-1));
     } else if (header.e_type != ET_CORE) {
         complain("%s: is an ELF file, and no core", file);
-    } else if (source->machine = header.e_machine, !read_segments(source)) {
-        complain("%s: %s", file, elf_errmsg(-1));
     } else {
-        *self = source;
-        return &kind;
+        source->machine = header.e_machine;
+        if (read_segments(source)) {
+            *self = source;
+            return &kind;
+        }
+        complain("%s: %s", file, elf_errmsg(-1));
     }
     elf_close(source);
     return NULL;

@@ -4,6 +4,7 @@
  * "Remote Protocol". QEMU stops when somebody connects, and goes on when he detaches.
  */
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,7 @@ static char *fetch(void *arg, const char *document, size_t *length)
         return complain("%s: %s: no name of a document", gdb->address, document), NULL;
     for (;;) {
         char *more;
+        bool is_last;
 
         snprintf(packet, sizeof(packet), "qXfer:features:read:%s:%zx,%zx", document, *length, gdb->packet_size / 2);
         if (!ask(gdb, packet))
@@ -182,15 +184,18 @@ static char *fetch(void *arg, const char *document, size_t *length)
             complain("%s: %s: the stub does not have it", gdb->address, document);
             break;
         }
-        more = *length + gdb->length <= MAX_DOCUMENT ? realloc(text, *length + gdb->length) : NULL;
-        if (!more || (gdb->answer[0] == 'm' && gdb->length == 1)) {
+        is_last = gdb->answer[0] == 'l';
+        more = (is_last || gdb->length > 1) && *length + gdb->length <= MAX_DOCUMENT
+                   ? realloc(text, *length + gdb->length)
+                   : NULL;
+        if (!more) {
             complain("%s: %s: is too long, or has no end", gdb->address, document);
             break;
         }
         text = more;
         memcpy(text + *length, gdb->answer + 1, gdb->length - 1);
         *length += gdb->length - 1;
-        if (gdb->answer[0] == 'l')
+        if (is_last)
             return text;
     }
     free(text);
@@ -262,7 +267,7 @@ static bool gdb_read(void *self, pt_paddr frame, void *bytes)
     while (is_memory && at < PT_FRAME_SIZE) {
         size_t count = PT_FRAME_SIZE - at < most ? PT_FRAME_SIZE - at : most;
 
-        snprintf(packet, sizeof(packet), "m%llx,%zx", (unsigned long long)(frame + at), count);
+        snprintf(packet, sizeof(packet), "m%" PRIx64 ",%zx", frame + at, count);
         if (!ask(gdb, packet))
             return false;
         if (gdb->answer[0] == 'E' && gdb->length == 3)

@@ -82,9 +82,8 @@ static int connected(int family, const struct sockaddr *address, socklen_t lengt
     if (connect(file, address, length) == 0)
         return file;
     error = errno;
-    if (error == EINPROGRESS && !await(file, POLLOUT, now() + PATIENCE))
-        error = errno;
-    else if (error == EINPROGRESS && getsockopt(file, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+    if (error == EINPROGRESS &&
+        (!await(file, POLLOUT, now() + PATIENCE) || getsockopt(file, SOL_SOCKET, SO_ERROR, &error, &size) != 0))
         error = errno;
     if (error == 0)
         return file;
@@ -120,7 +119,7 @@ static int connect_local(const char *path)
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(name.sun_path, path);
+    memcpy(name.sun_path, path, strlen(path) + 1);
     return connected(AF_UNIX, (struct sockaddr *)&name, sizeof(name));
 }
 

@@ -42,7 +42,7 @@ static void judge(const struct page_table *pt, struct pt_explanation *e)
     if (user && !readable)
         pt_deny(e, PT_REASON_PRIVILEGE, level, permissions);
     else if (!readable || ((e->access & PT_WRITE) && !writable))
-        pt_deny(e, PT_REASON_RIGHT, level, permissions);
+        pt_deny(e, PT_REASON_RIGHT, level, permissions); /* NOLINT(bugprone-branch-clone): in the order of the rules */
     else if ((e->access & PT_EXECUTE) && (leaf & layout->xn))
         pt_deny(e, PT_REASON_RIGHT, level, layout->xn);
     else if ((e->access & PT_EXECUTE) && !user && (e->step[0].bits & pxn))
