@@ -139,7 +139,10 @@ static bool collect(struct picture *picture, const struct view *view)
     while (pt_ranges_next(&ranges, &range)) {
         if (!add_range(picture, &range, &marker))
             return false;
-        while (picture->count > MAX_BLOCKS && bits < 63)
+        if (picture->count < MAX_BLOCKS)
+            continue;
+        merge(picture, UINT64_C(1) << bits); /* those that came since */
+        while (picture->count > MAX_BLOCKS / 2 && bits < 63)
             merge(picture, UINT64_C(1) << ++bits);
     }
     for (size_t i = 0; i < picture->count; i++)
