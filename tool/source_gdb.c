@@ -87,7 +87,7 @@ static bool receive(struct gdb *gdb)
             sum += (unsigned)byte;
             if (byte < 0)
                 return false;
-            if (!is_escape && (gdb->length == 0 || byte < ' ' + 3))
+            if (!is_escape && (gdb->length == 0 || byte < ' '))
                 return stream_fail(gdb->stream, "a packet that repeats nothing");
             count = is_escape ? 1 : byte - 29;
             byte = is_escape ? byte ^ 0x20 : (unsigned char)gdb->answer[gdb->length - 1];
