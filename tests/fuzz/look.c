@@ -58,7 +58,7 @@ static pt_paddr alloc_frames(void *ctx, size_t count, size_t align)
 
     if (at + count * PT_FRAME_SIZE > IMAGE_FRAMES * PT_FRAME_SIZE)
         return PT_NO_FRAME;
-    image->used = at + count * PT_FRAME_SIZE;
+    image->used = (size_t)(at + count * PT_FRAME_SIZE);
     return at;
 }
 
@@ -150,7 +150,7 @@ static void spoil(struct input *input, struct image *image, unsigned bytes)
 
     for (unsigned count = next_byte(input) % 32; count > 0; count--) {
         unsigned what = next_byte(input);
-        size_t slot = next_number(input, 3) % slots, other = next_number(input, 3) % slots;
+        size_t slot = (size_t)next_number(input, 3) % slots, other = (size_t)next_number(input, 3) % slots;
         uint64_t entry = 0, more = 0;
 
         /* Rather one in use. */
@@ -419,7 +419,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         spoil(&input, &images[i], format_entry_bytes(&made[i]));
         how = next_byte(&input);
         images[i].there =
-            how & 1 ? images[i].used : FIRST_FRAME * PT_FRAME_SIZE + next_number(&input, 3) % images[i].used;
+            how & 1 ? images[i].used : (size_t)(FIRST_FRAME * PT_FRAME_SIZE + next_number(&input, 3) % images[i].used);
         memcpy(images[i].copy, images[i].bytes, images[i].used);
         if (pt_adopt(&view->pt, &made[i], pt_root(&pt), &looker, &images[i]) != PT_OK)
             break;
