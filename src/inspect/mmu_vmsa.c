@@ -178,6 +178,15 @@ static void judge_stage2(const struct page_table *pt, struct pt_explanation *e)
     }
 }
 
+/* A block at a level that has none? */
+static bool is_no_block(const struct page_table *pt, const struct pt_explanation *e)
+{
+    unsigned below = pt->format->levels - 1u - e->level;
+
+    return e->step[e->level].is_leaf &&
+           !(pt->format->page_sizes >> (pt->format->page_shift + below * pt->format->index_bits) & 1);
+}
+
 /* The fault status. The manual counts levels so that the last one is 3. */
 static uint64_t status_of(const struct page_table *pt, const struct pt_explanation *e)
 {
@@ -193,10 +202,7 @@ static uint64_t status_of(const struct page_table *pt, const struct pt_explanati
         return above ? TRANSLATION_ABOVE : TRANSLATION | level;
     case PT_REASON_MALFORMED:
         /* A block where there are none is no translation; else it is the address that is too wide. */
-        if (e->step[e->level].is_leaf &&
-            !(pt->format->page_sizes >>
-                  (pt->format->page_shift + (pt->format->levels - 1u - e->level) * pt->format->index_bits) &
-              1))
+        if (is_no_block(pt, e))
             return above ? TRANSLATION_ABOVE : TRANSLATION | level;
         return above ? ADDRESS_SIZE_ABOVE : ADDRESS_SIZE | level;
     case PT_REASON_NOT_ACCESSED:
@@ -206,10 +212,13 @@ static uint64_t status_of(const struct page_table *pt, const struct pt_explanati
     }
 }
 
-static void name_bits(struct pt_explanation *e)
+/* By bit 1 it is not what there may be at its level. */
+static void name_bits(const struct page_table *pt, struct pt_explanation *e)
 {
     if (e->reason == PT_REASON_NOT_PRESENT)
-        e->bits = VMSA_VALID;
+        e->bits = e->step[e->level].bits & VMSA_VALID ? VMSA_PAGE : VMSA_VALID;
+    else if (e->reason == PT_REASON_MALFORMED && is_no_block(pt, e))
+        e->bits = VMSA_TABLE;
 }
 
 static void report(const struct page_table *pt, struct pt_explanation *e)
@@ -218,7 +227,7 @@ static void report(const struct page_table *pt, struct pt_explanation *e)
     bool lower = (pt->format->features & PT_FEATURE_SECOND_STAGE) ||
                  ((e->access & PT_USER) && !(pt->format->features & PT_FEATURE_EL2));
 
-    name_bits(e);
+    name_bits(pt, e);
     e->code = status_of(pt, e);
     if (e->access & PT_EXECUTE) {
         e->exception = lower ? FETCH_ABORT_LOWER : FETCH_ABORT_SAME;
@@ -230,7 +239,7 @@ static void report(const struct page_table *pt, struct pt_explanation *e)
 
 static void report_32(const struct page_table *pt, struct pt_explanation *e)
 {
-    name_bits(e);
+    name_bits(pt, e);
     e->exception = e->access & PT_EXECUTE ? 1 : 0;
     e->code = status_of(pt, e) | DFSR_LPAE | (e->access & PT_WRITE ? DFSR_WNR : 0);
     if (e->reason == PT_REASON_NOT_CANONICAL)

@@ -2,7 +2,8 @@
 /*
  * What an MMU makes of entries that others wrote, and what the CPU reports of an access: reserved bits, rights that
  * upper entries take away, faults. Entries and answers are put together from the manuals: Intel SDM vol. 3A 4.3 to 4.7
- * and vol. 3C 28.3; AMD APM vol. 2, 15.25; RISC-V privileged architecture; LoongArch Reference Manual vol. 1, 5.4.
+ * and vol. 3C 28.3; AMD APM vol. 2, 15.25; RISC-V privileged architecture; LoongArch Reference Manual vol. 1, 5.4; Arm
+ * ARM (DDI 0487) D8; Arm ARM ARMv7-A (DDI 0406C) B3.
  */
 #include <pagetable/inspect.h>
 
@@ -231,6 +232,140 @@ static const struct row loongarch_rows[] = {
 };
 /* clang-format on */
 
+/* ---- AArch64: D8.3 (descriptors), D8.4 (rights); ESR_ELx ------------------------------------------- */
+
+#define A_TABLE UINT64_C(3)
+#define A_2 A_TABLE, A_TABLE
+#define A_3 A_2, A_TABLE
+#define A_PAGE (UINT64_C(3) | A_AF)
+#define A_BLOCK (UINT64_C(1) | A_AF)
+#define A_EL0 BIT(6)
+#define A_RO BIT(7)
+#define A_AF BIT(10)
+#define A_DBM BIT(51)
+#define A_PXN BIT(53)
+#define A_UXN BIT(54)
+#define A_XN (A_PXN | A_UXN)
+#define A_PXN_TABLE BIT(59)
+#define A_UXN_TABLE BIT(60)
+#define A_NO_EL0_TABLE BIT(61)
+#define A_RO_TABLE BIT(62)
+#define A_WNR 0x40u
+#define S2_R BIT(6)
+#define S2_W BIT(7)
+#define S2_RW (S2_R | S2_W)
+
+/* clang-format off */
+static const struct row aarch64_rows[] = {
+    {"kernel's", &pt_aarch64, {A_3, A_PAGE | A_UXN}, W, CARRIED_OUT, .rights = R | W | X},
+    {"block of 1 GiB", &pt_aarch64, {A_TABLE, A_BLOCK | A_XN}, W, CARRIED_OUT, .rights = R | W},
+    {"not valid", &pt_aarch64, {A_2, BIT(1)}, R, NOT_PRESENT, 2, 1, 0x25, 6, .rights = 0},
+    {"not valid, user's fetch", &pt_aarch64, {BIT(1)}, X | U, NOT_PRESENT, 0, 1, 0x20, 4, .rights = 0},
+    {"kernel's, by the user", &pt_aarch64, {A_3, A_PAGE | A_XN}, R | U, PRIVILEGE, 3, A_EL0, 0x24, 0xf,
+     .rights = R | W},
+    {"APTable[0]", &pt_aarch64, {A_TABLE | A_NO_EL0_TABLE, A_2, A_PAGE | A_EL0 | A_XN}, W | U, PRIVILEGE, 0,
+     A_NO_EL0_TABLE, 0x24, A_WNR | 0xf, .rights = R | W},
+    {"APTable[1]", &pt_aarch64, {A_TABLE, A_TABLE | A_RO_TABLE, A_BLOCK | A_XN}, W, RIGHT, 1, A_RO_TABLE, 0x25,
+     A_WNR | 0xe, .rights = R},
+    {"APTable, other half", &pt_aarch64, {A_TABLE | A_RO_TABLE, A_2, A_PAGE | A_EL0 | A_XN}, R | U, CARRIED_OUT,
+     .rights = R | U},
+    {"read-only", &pt_aarch64, {A_3, A_PAGE | A_RO | A_XN}, W, RIGHT, 3, A_RO, 0x25, A_WNR | 0xf, .rights = R},
+    {"UXNTable", &pt_aarch64, {A_TABLE | A_UXN_TABLE, A_2, A_PAGE | A_EL0 | A_PXN}, X | U, RIGHT, 0, A_UXN_TABLE,
+     0x20, 0xf, .rights = R | W | U},
+    {"PXNTable", &pt_aarch64, {A_2, A_TABLE | A_PXN_TABLE, A_PAGE | A_UXN}, X, RIGHT, 2, A_PXN_TABLE, 0x21, 0xf,
+     .rights = R | W},
+    {"PXN", &pt_aarch64, {A_3, A_PAGE | A_XN}, X, RIGHT, 3, A_PXN, 0x21, 0xf, .rights = R | W},
+    {"what the user writes", &pt_aarch64, {A_3, A_PAGE | A_EL0}, X, PRIVILEGE, 3, A_EL0 | A_RO, 0x21, 0xf,
+     .rights = ALL},
+    {"what the user reads", &pt_aarch64, {A_3, A_PAGE | A_EL0 | A_RO}, X, CARRIED_OUT, .rights = R | X | U},
+    {"access flag", &pt_aarch64, {A_3, BIT(0) | BIT(1) | A_RO}, W | U, NOT_ACCESSED, 3, A_AF, 0x24, A_WNR | 0xb,
+     .rights = 0},
+    {"HAFDBS", &pt_aarch64, {A_3, BIT(0) | BIT(1) | A_XN}, R, CARRIED_OUT, .rights = R | W, .tracks_access = true},
+    {"DBM", &pt_aarch64, {A_3, A_PAGE | A_RO | A_DBM | A_XN}, W, CARRIED_OUT, .rights = R | W, .tracks_access = true},
+    {"DBM without HAFDBS", &pt_aarch64, {A_3, A_PAGE | A_RO | A_DBM | A_XN}, W, RIGHT, 3, A_RO, 0x25, A_WNR | 0xf,
+     .rights = R},
+    {"block of 512 GiB", &pt_aarch64, {A_BLOCK | A_XN}, R, MALFORMED, 0, BIT(1), 0x25, 4, .rights = 0},
+    {"page without bit 1", &pt_aarch64, {A_3, A_BLOCK | A_XN}, R, NOT_PRESENT, 3, BIT(1), 0x25, 7, .rights = 0},
+    {"too wide", &pt_aarch64, {A_3, A_PAGE | A_XN | BIT(40)}, R, MALFORMED, 3, BIT(40), 0x25, 3, .pa_bits = 40},
+    {"too wide a table", &pt_aarch64, {A_TABLE, A_TABLE | BIT(44)}, R, MALFORMED, 1, BIT(44), 0x25, 1, .pa_bits = 44},
+    {"PAN", &pt_aarch64, {A_3, A_PAGE | A_EL0 | A_XN}, W, PRIVILEGE, 3, A_EL0, 0x25, A_WNR | 0xf,
+     .rights = R | W | U, .cpu = PT_CPU_PAN},
+    {"PAN, kernel's", &pt_aarch64, {A_TABLE | A_NO_EL0_TABLE, A_2, A_PAGE | A_EL0 | A_XN}, W, CARRIED_OUT,
+     .rights = R | W, .cpu = PT_CPU_PAN},
+    {"WXN", &pt_aarch64, {A_3, A_PAGE | A_UXN}, X, RIGHT, 3, A_RO, 0x21, 0xf, .rights = R | W | X, .cpu = PT_CPU_WXN},
+    {"WXN, read-only", &pt_aarch64, {A_3, A_PAGE | A_RO | A_UXN}, X, CARRIED_OUT, .rights = R | X, .cpu = PT_CPU_WXN},
+    {"EL2, XN", &pt_aarch64_el2, {A_3, A_PAGE | A_EL0 | A_UXN}, X, RIGHT, 3, A_UXN, 0x21, 0xf, .rights = R | W | U},
+    {"EL2, no PXN", &pt_aarch64_el2, {A_3, A_PAGE | A_EL0 | A_PXN}, X, CARRIED_OUT, .rights = ALL},
+    /* 64 KiB: three levels, which are called 1 to 3. */
+    {"64 KiB, not valid", &pt_aarch64_64k, {A_TABLE, BIT(1)}, R, NOT_PRESENT, 1, 1, 0x25, 6, .rights = 0},
+    /* Second stage, of three levels: whatever a guest does comes from below. */
+    {"second stage", &pt_aarch64_stage2, {A_2, A_PAGE | S2_RW}, W, CARRIED_OUT, .rights = ALL},
+    {"second stage, not valid", &pt_aarch64_stage2, {A_TABLE, BIT(1)}, W, NOT_PRESENT, 1, 1, 0x24, A_WNR | 6, .rights = 0},
+    {"second stage, read-only", &pt_aarch64_stage2, {A_2, A_PAGE | S2_R}, W, RIGHT, 2, S2_W, 0x24, A_WNR | 0xf,
+     .rights = R | X | U},
+    {"second stage, write-only", &pt_aarch64_stage2, {A_2, A_PAGE | S2_W | A_UXN}, R, RIGHT, 2, S2_R, 0x24, 0xf,
+     .rights = W | U},
+    {"second stage, XN", &pt_aarch64_stage2, {A_2, A_PAGE | S2_RW | A_UXN}, X, RIGHT, 2, A_UXN, 0x20, 0xf,
+     .rights = R | W | U},
+    {"XN[0] without XNX", &pt_aarch64_stage2, {A_2, A_PAGE | S2_RW | BIT(53)}, X, CARRIED_OUT, .rights = ALL},
+    {"XNX, user's code", &pt_aarch64_stage2, {A_2, A_PAGE | S2_R | BIT(53)}, X, RIGHT, 2, A_XN, 0x20, 0xf,
+     .rights = R | X | U, .more = PT_FEATURE_XNX},
+    {"XNX, kernel's code", &pt_aarch64_stage2, {A_2, A_PAGE | S2_R | A_XN}, X | U, RIGHT, 2, A_XN, 0x20, 0xf,
+     .rights = R | X, .more = PT_FEATURE_XNX},
+};
+/* clang-format on */
+
+/* ---- ARMv7: B3.5.1 (short descriptors), B3.6.1 (long), B3.7 (rights), B3.13.3 and B3.13.4 (DFSR) --- */
+
+#define S_TABLE UINT64_C(1)
+#define S_PAGE UINT64_C(2)
+#define S_PAGE_XN BIT(0)
+#define S_PAGE_AP(ap) (((ap) & UINT64_C(3)) << 4 | ((ap) & UINT64_C(4)) << 7)
+#define S_SECTION UINT64_C(2)
+#define S_SECTION_XN BIT(4)
+#define S_SECTION_AP(ap) (((ap) & UINT64_C(3)) << 10 | ((ap) & UINT64_C(4)) << 13)
+#define S_PXN_TABLE BIT(2)
+#define DFSR_WRITE 0x800u
+#define LONG 0x200u
+
+/* clang-format off */
+static const struct row armv7_rows[] = {
+    {"all rights", &pt_armv7_short, {S_TABLE, S_PAGE | S_PAGE_AP(3)}, W | U, CARRIED_OUT, .rights = ALL},
+    {"no table", &pt_armv7_short, {BIT(4)}, W, NOT_PRESENT, 0, 3, 0, DFSR_WRITE | 5, .rights = 0},
+    {"no page", &pt_armv7_short, {S_TABLE, BIT(4)}, X, NOT_PRESENT, 1, 3, 1, 7, .rights = 0},
+    {"PL1's", &pt_armv7_short, {S_TABLE, S_PAGE | S_PAGE_AP(1)}, R | U, PRIVILEGE, 1, S_PAGE_AP(7), 0, 15,
+     .rights = R | W | X},
+    {"read-only", &pt_armv7_short, {S_TABLE, S_PAGE | S_PAGE_AP(7)}, W, RIGHT, 1, S_PAGE_AP(7), 0, DFSR_WRITE | 15,
+     .rights = R | X | U},
+    {"XN", &pt_armv7_short, {S_TABLE, S_PAGE | S_PAGE_XN | S_PAGE_AP(1)}, X, RIGHT, 1, S_PAGE_XN, 1, 15,
+     .rights = R | W},
+    {"PXN", &pt_armv7_short, {S_TABLE | S_PXN_TABLE, S_PAGE | S_PAGE_AP(7)}, X, RIGHT, 0, S_PXN_TABLE, 1, 15,
+     .rights = R | X | U},
+    {"PXN, by the user", &pt_armv7_short, {S_TABLE | S_PXN_TABLE, S_PAGE | S_PAGE_AP(7)}, X | U, CARRIED_OUT,
+     .rights = R | X | U},
+    {"WXN", &pt_armv7_short, {S_TABLE, S_PAGE | S_PAGE_AP(1)}, X, RIGHT, 1, S_PAGE_AP(7), 1, 15,
+     .rights = R | W | X, .cpu = PT_CPU_WXN},
+    {"section", &pt_armv7_short, {S_SECTION | S_SECTION_AP(1)}, W, CARRIED_OUT, .rights = R | W | X},
+    {"section, XN", &pt_armv7_short, {S_SECTION | S_SECTION_XN | S_SECTION_AP(1)}, X, RIGHT, 0, S_SECTION_XN, 1, 13,
+     .rights = R | W},
+    {"section, by the user", &pt_armv7_short, {S_SECTION | S_SECTION_AP(5)}, R | U, PRIVILEGE, 0, S_SECTION_AP(7), 0,
+     13, .rights = R | X},
+    /* Long descriptors: the levels are called 1 to 3. */
+    {"long", &pt_armv7_lpae, {A_2, A_PAGE | A_EL0}, W | U, CARRIED_OUT, .rights = ALL},
+    {"long, not valid", &pt_armv7_lpae, {A_TABLE, BIT(1)}, R, NOT_PRESENT, 1, 1, 0, LONG | 6, .rights = 0},
+    {"long, read-only", &pt_armv7_lpae, {A_2, A_PAGE | A_RO | A_XN}, W, RIGHT, 2, A_RO, 0, LONG | DFSR_WRITE | 0xf,
+     .rights = R},
+    {"long, APTable[0]", &pt_armv7_lpae, {A_TABLE | A_NO_EL0_TABLE, A_TABLE, A_PAGE | A_EL0 | A_XN}, R | U, PRIVILEGE,
+     0, A_NO_EL0_TABLE, 0, LONG | 0xf, .rights = R | W},
+    {"long, XNTable", &pt_armv7_lpae, {A_TABLE, A_TABLE | A_UXN_TABLE, A_PAGE}, X, RIGHT, 1, A_UXN_TABLE, 1, LONG | 0xf,
+     .rights = R | W},
+    {"long, PXN", &pt_armv7_lpae, {A_2, A_PAGE | A_RO | A_EL0 | A_PXN}, X, RIGHT, 2, A_PXN, 1, LONG | 0xf,
+     .rights = R | X | U},
+    {"long, access flag", &pt_armv7_lpae, {A_TABLE, BIT(0) | A_XN}, R, NOT_ACCESSED, 1, A_AF, 0, LONG | 0xa,
+     .rights = 0},
+};
+/* clang-format on */
+
 /* ---- All --------------------------------------------------------------------------------------- */
 
 static _Alignas(65536) unsigned char memory[PT_MAX_LEVELS][TABLE_SIZE];
@@ -323,6 +458,8 @@ EXPLAINS(x86)
 EXPLAINS(ept)
 EXPLAINS(riscv)
 EXPLAINS(loongarch)
+EXPLAINS(aarch64)
+EXPLAINS(armv7)
 
 /* Addresses that are none. */
 static void not_canonical(void **state)
@@ -340,6 +477,8 @@ static void not_canonical(void **state)
         {&pt_loongarch64, BIT(60), PT_EXECUTE, 8, 0},
         {&pt_ept_4level, BIT(48), PT_READ, 48, LINEAR | 1},
         {&pt_npt_4level, BIT(48), PT_READ, 0x400, BIT(32) | 4},
+        {&pt_aarch64, BIT(48), PT_WRITE, 0x25, A_WNR | 4},
+        {&pt_armv7_lpae, BIT(32), PT_READ, 0, LONG | 5},
     };
 
     (void)state;
@@ -388,6 +527,8 @@ int main(void)
         cmocka_unit_test(ept_as_the_manual_says),
         cmocka_unit_test(riscv_as_the_manual_says),
         cmocka_unit_test(loongarch_as_the_manual_says),
+        cmocka_unit_test(aarch64_as_the_manual_says),
+        cmocka_unit_test(armv7_as_the_manual_says),
         cmocka_unit_test(not_canonical),
         cmocka_unit_test(fields_do_not_overlap),
     };
