@@ -135,13 +135,13 @@ struct stream *stream_open(const char *address)
         complain("out of memory");
         return NULL;
     }
+    catch_signals(); /* first: to be connected is to have stopped QEMU */
     stream->file = colon && !strchr(address, '/') ? connect_tcp(address, colon + 1, &why) : connect_local(address);
     if (stream->file < 0) {
         complain("%s: no connection: %s", address, why ? why : strerror(errno));
         stream_close(stream);
         return NULL;
     }
-    catch_signals();
     stream_begin(stream);
     return stream;
 }

@@ -39,8 +39,10 @@ if [[ $format == pt_aarch64 ]]; then
 fi
 "$tool" dump --limit=2 "gdb:$work/gdb" >/dev/null 2>&1
 is_status running
-timeout -s INT 0.01 "$tool" dump "gdb:$work/gdb" >/dev/full 2>&1
-is_status running
+for moment in 0.001 0.002 0.004 0.008 0.016 0.032; do
+    timeout --foreground -s INT $moment "$tool" dump "gdb:$work/gdb" >/dev/full 2>&1
+    is_status running
+done
 
 case $arch in
 armv7 | aarch64)
