@@ -8,7 +8,9 @@
 #include "tool.h"
 
 /* Room for the tables: address space, of which only what is in use takes memory. */
+#ifndef IMAGE_MAX
 #define IMAGE_MAX ((size_t)1 << 30)
+#endif
 
 /* Frames follow each other. What is given back in the order of taking is used again; the rest stays as zeroes. */
 static pt_paddr alloc_frames(void *ctx, size_t count, size_t align)

@@ -146,6 +146,7 @@ bool target_read(struct target *target, const char *name,
 {
     struct reader reader = {.target = target, .name = name, .fetch = fetch, .arg = arg};
 
+    memset(target, 0, sizeof(*target));
     return read_document(&reader, "target.xml");
 }
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LARGEST_INPUT 4096
+#define LARGEST_INPUT 20000
 
 static size_t replayed;
 static char current[1024]; /* the input that is being run */
